@@ -1,0 +1,1 @@
+"""Durable background work: queue, workflows made of stages, child processes, takeover of dead workers."""

@@ -1,0 +1,1 @@
+"""Typed tables, repositories and the content-addressed blob store. The database is the truth."""
