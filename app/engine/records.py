@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,9 +14,14 @@ from app.errors import WorkbenchError
 T = TypeVar("T")
 
 
-@functools.cache
-def _adapter(cls: Hashable) -> TypeAdapter[Any]:
-    return TypeAdapter(cls)
+_adapters: dict[Any, TypeAdapter[Any]] = {}
+
+
+def _adapter(cls: Any) -> TypeAdapter[Any]:
+    """Building an adapter costs milliseconds, so each is built once."""
+    if cls not in _adapters:
+        _adapters[cls] = TypeAdapter(cls)
+    return _adapters[cls]
 
 
 def to_json(value: Any) -> Any:
