@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from app.engine.accuracy_aware.verdict import LimitVerdict
 from app.engine.benchmark.results import GridResult, PairedVariant, Setting
 from app.engine.benchmark.verdict import SpeedState
 from app.engine.datasets.description import DatasetDescription
-from app.engine.graph.description import ModelDescription
+from app.engine.graph.description import ModelDescription, Notice
 from app.engine.preprocessing.pipeline import Preprocessing
 from app.engine.quantize.recipe import QuantizationSettings, Recipe
 from app.engine.runtimes.base import Capabilities
 from app.engine.tasks.classification import ClassificationTask
 from app.engine.tasks.results import Evaluation
+
+if TYPE_CHECKING:
+    from app.engine.stages.preflight import Result as PreflightResult
 
 AssetState = Literal["inspecting", "ready", "refused"]
 RunKind = Literal["inspect-model", "inspect-dataset", "preflight", "baseline", "optimize", "compare"]
@@ -231,3 +235,57 @@ class QueueView:
     waiting: int
     runs: tuple[RunView, ...]
     """Running, then waiting in order."""
+
+
+@dataclass(frozen=True)
+class PreflightView:
+    run: RunView
+    result: PreflightResult | None
+    """None until the run has succeeded."""
+    previews: tuple[str, ...] = ()
+    """Names of the preview pictures, to be fetched with `preflights.preview`."""
+
+
+@dataclass(frozen=True)
+class PlanStep:
+    label: str
+    seconds: tuple[float, float]
+    """Lower and upper estimate."""
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """What will happen when these settings are started, and how long it will take."""
+
+    settings: QuantizationSettings
+    """As they will be used: the subset clamped to the dataset."""
+    steps: tuple[PlanStep, ...]
+    seconds: tuple[float, float]
+    """Of all steps together."""
+    size_bytes: tuple[int, int]
+    """Of the INT8 file, lower and upper estimate."""
+    original_bytes: int
+    notices: tuple[Notice, ...]
+    """What does not stop the start but should be known: a clamped subset, a limit this n cannot certify."""
+
+
+@dataclass(frozen=True)
+class EventView:
+    """One line of a run's progress; the id is the SSE event id."""
+
+    event_id: int
+    kind: Literal["planned", "started", "progress", "log", "finished", "failed"]
+    stage: str
+    done: int
+    total: int
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Download:
+    path: Path
+    filename: str
+    media_type: str = "application/octet-stream"
+    temporary: bool = False
+    """Made for this request: whoever sends it deletes it afterwards."""

@@ -1,0 +1,81 @@
+"""Rows of the acting user by id, and what several services ask of the database. One query each, never one per row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.errors import ConflictError, NotFoundError
+from app.storage.tables import Dataset, Model, Project, Run, Upload, Variant
+
+Asset = Literal["model", "dataset"]
+
+
+def get_model_row(session: Session, owner_id: str, model_id: str) -> Model:
+    row = session.scalars(select(Model).where(Model.id == model_id, Model.owner_id == owner_id)).one_or_none()
+    if row is None:
+        raise NotFoundError("model.not_found", "There is no such model (any more).", where=model_id)
+    return row
+
+
+def get_dataset_row(session: Session, owner_id: str, dataset_id: str) -> Dataset:
+    row = session.scalars(select(Dataset).where(Dataset.id == dataset_id, Dataset.owner_id == owner_id)).one_or_none()
+    if row is None:
+        raise NotFoundError("dataset.not_found", "There is no such dataset (any more).", where=dataset_id)
+    return row
+
+
+def get_project_row(session: Session, owner_id: str, project_id: str) -> Project:
+    row = session.scalars(select(Project).where(Project.id == project_id, Project.owner_id == owner_id)).one_or_none()
+    if row is None:
+        raise NotFoundError("project.not_found", "There is no such project (any more).", where=project_id)
+    return row
+
+
+def get_run_row(session: Session, owner_id: str, run_id: str) -> Run:
+    row = session.scalars(select(Run).where(Run.id == run_id, Run.owner_id == owner_id)).one_or_none()
+    if row is None:
+        raise NotFoundError("run.not_found", "There is no such run (any more).", where=run_id)
+    return row
+
+
+def get_upload_row(session: Session, owner_id: str, upload_id: str) -> Upload:
+    row = session.scalars(select(Upload).where(Upload.id == upload_id, Upload.owner_id == owner_id)).one_or_none()
+    if row is None:
+        raise NotFoundError("upload.not_found", "There is no such upload (any more).", where=upload_id, hint="Start it again.")
+    return row
+
+
+def get_variant_row(session: Session, owner_id: str, variant_id: str) -> Variant:
+    found = select(Variant).join(Project).where(Variant.id == variant_id, Project.owner_id == owner_id)
+    row = session.scalars(found).one_or_none()
+    if row is None:
+        raise NotFoundError("variant.not_found", "There is no such variant (any more).", where=variant_id)
+    return row
+
+
+def count_projects(session: Session, asset: Asset, ids: Sequence[str]) -> dict[str, int]:
+    """How many projects use each of these models or datasets; those with none are left out."""
+    column = Project.model_id if asset == "model" else Project.dataset_id
+    counted = select(column, func.count()).where(column.in_(ids)).group_by(column)
+    return {row[0]: row[1] for row in session.execute(counted)}
+
+
+def inspection_runs(session: Session, ids: Sequence[str]) -> dict[str, str]:
+    """The newest inspection of each of these models or datasets: subject id -> run id."""
+    newest = select(Run.subject_id, func.max(Run.id)).where(Run.subject_id.in_(ids)).group_by(Run.subject_id)
+    return {row[0]: row[1] for row in session.execute(newest)}
+
+
+def refuse_when_used(session: Session, asset: Asset, asset_id: str, name: str) -> None:
+    """Raises ConflictError `model.in_use` or `dataset.in_use`, naming the projects."""
+    column = Project.model_id if asset == "model" else Project.dataset_id
+    users = session.scalars(select(Project.name).where(column == asset_id).order_by(Project.id)).all()
+    if users:
+        listed = ", ".join(users[:3]) + (" …" if len(users) > 3 else "")
+        noun = "project uses" if len(users) == 1 else "projects use"
+        message = f"{name} cannot be deleted: {len(users)} {noun} it ({listed})."
+        raise ConflictError(f"{asset}.in_use", message, where=name, hint="Delete the projects first.")

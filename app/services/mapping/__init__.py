@@ -1,0 +1,1 @@
+"""Rows to views: pure functions without a query of their own."""
