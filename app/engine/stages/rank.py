@@ -1,0 +1,62 @@
+"""Stage: rank the quantized groups by the noise each makes alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from app.engine.accuracy_aware.sensitivity import Sensitivity, rank_groups
+from app.engine.calibration.observers import load_statistics
+from app.engine.preprocessing.pipeline import Preprocessing
+from app.engine.quantize.placement import ONNXRUNTIME, place
+from app.engine.quantize.recipe import QuantizationSettings
+from app.engine.runtimes import get_runtime
+from app.engine.stages.context import Progress, StageContext
+from app.engine.stages.feeding import batches, fixed_batch
+
+RANKING_SAMPLES = 16
+"""10 to 24 samples give a stable order (accuracy.md §5.1)."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    prepared: Path
+    statistics: Path
+    pixels: Path
+    preprocessing: Preprocessing
+    settings: QuantizationSettings
+    samples: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    sensitivities: tuple[Sensitivity, ...]
+
+
+def run(spec: Spec, context: StageContext) -> Result:
+    prepared = onnx.load(spec.prepared)
+    pixels = np.load(spec.pixels, mmap_mode="r")
+    placement = place(prepared, ONNXRUNTIME)
+    total = len(placement.groups)
+    shape = prepared.graph.input[0].type.tensor_type.shape.dim
+    batch = fixed_batch([dim.dim_value or dim.dim_param for dim in shape]) or 1
+    numbers = spec.samples[:RANKING_SAMPLES]
+
+    def on_group(done: int, _: Sensitivity) -> None:
+        context.report(Progress(done, total))
+
+    ranked = rank_groups(
+        get_runtime("onnxruntime"),
+        prepared,
+        placement,
+        load_statistics(spec.statistics),
+        spec.settings,
+        list(batches(pixels, numbers, spec.preprocessing, batch)),
+        threads=context.threads,
+        on_group=on_group,
+    )
+    context.report(Progress(total, total, f"{total} layers ranked; most harmful: {ranked[0].node} ({ranked[0].op_type})"))
+    return Result(ranked)
