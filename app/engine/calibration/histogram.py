@@ -45,7 +45,7 @@ class Histogram:
         """Of a float array of any shape, all finite."""
         flat = np.asarray(values, np.float32).reshape(-1)
         largest = float(np.max(np.abs(flat), initial=0.0))
-        exponent = max(SMALLEST_EXPONENT, math.frexp(largest)[1])  # largest < 2^exponent
+        exponent = SMALLEST_EXPONENT if largest == 0 else max(SMALLEST_EXPONENT, math.frexp(largest)[1])  # largest < 2^k
         scale = BINS / 2 / math.ldexp(1.0, exponent)
         index = np.floor(flat.astype(np.float64) * scale).astype(np.int64) + BINS // 2
         return Histogram(exponent, np.bincount(index, minlength=BINS).astype(np.int64))
