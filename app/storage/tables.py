@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, MetaData, String, TypeDecorator, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, MetaData, String, TypeDecorator, UniqueConstraint, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -181,7 +181,10 @@ class StageEvent(Base):
     message: Mapped[str] = mapped_column(default="")
     at: Mapped[datetime] = mapped_column(default=utc_now)
 
-    __table_args__ = (Index("ix_stage_event_run", "run_id", "id"),)
+    __table_args__ = (
+        Index("ix_stage_event_run", "run_id", "id"),
+        {"sqlite_autoincrement": True},  # an id is never used twice, else a page following by id would miss events
+    )
 
 
 class Variant(Base):
@@ -200,7 +203,16 @@ class Variant(Base):
     """Recipe; None for the original."""
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
-    __table_args__ = (UniqueConstraint("project_id", "run_id", "method", name="uq_variant_run"),)
+    __table_args__ = (
+        UniqueConstraint("project_id", "run_id", "method", name="uq_variant_run"),
+        Index(  # a unique constraint does not see rows whose run_id is NULL
+            "uq_variant_original",
+            "project_id",
+            unique=True,
+            sqlite_where=text("run_id IS NULL"),
+            postgresql_where=text("run_id IS NULL"),
+        ),
+    )
 
 
 class Measurement(Base):
