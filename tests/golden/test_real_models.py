@@ -1,4 +1,4 @@
-"""The article's job on real networks and photographs, judged by a program that shares no code with ours (shared/bench/judge.py)."""
+"""The article's job on real networks and photographs, judged by a program that shares no code with ours (judge.py)."""
 
 from __future__ import annotations
 
