@@ -10,7 +10,8 @@ from typing import Any
 from app.services.views import VariantView
 from app.web.figures.pareto import accuracy_percent, change_of, spot_of
 from app.web.figures.parts import COLOUR, FONT, Json, axis, escape, label, layout, padded, whisker
-from app.web.figures.words import fps, megabytes, points_change, ratio, short_name
+from app.web.figures.words import short_name
+from app.web.filters import change, fps, times
 
 LEFT_PX = 24
 """Grows with the names (automargin)."""
@@ -88,8 +89,8 @@ def accuracy_bars(variants: Sequence[VariantView], reference: VariantView, max_d
     ends = [0.0, -max_drop]
     for n, variant in enumerate(rows):
         assert variant.evaluation is not None
-        change, colour = change_of(variant.evaluation), COLOUR[variant.method]
-        value = 0.0 if change is None else round(change.value, 4)
+        difference, colour = change_of(variant.evaluation), COLOUR[variant.method]
+        value = 0.0 if difference is None else round(difference.value, 4)
         data.append(
             {
                 "type": "scatter",
@@ -97,15 +98,15 @@ def accuracy_bars(variants: Sequence[VariantView], reference: VariantView, max_d
                 "x": [value],
                 "y": [n],
                 "marker": {"size": 14, "color": colour, "opacity": 1},
-                "error_x": whisker(change, colour, thickness=3, width=7),
+                "error_x": whisker(difference, colour, thickness=3, width=7),
                 "hovertemplate": f"{escape(variant.name)}: %{{x:.2f}} points<extra></extra>",
             }
         )
-        right = value if change is None else change.high
-        ends += [right] + ([] if change is None else [change.low])
+        right = value if difference is None else difference.high
+        ends += [right] + ([] if difference is None else [difference.low])
         drop = variant.evaluation.top1_drop
         percent = f"{accuracy_percent(variant.evaluation):.1f} &#37;"
-        text = percent if drop is None else f"<b>{points_change(drop.points)}</b>  {percent}"
+        text = percent if drop is None else f"<b>{change(drop.points)}</b>  {percent}"
         notes.append(label(max(right, 0.0), n, text, xshift=12))
     low, high = padded(min(ends), max(ends), below=0.15, above=0.75, least=2.0)
     marked = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1}
@@ -136,12 +137,12 @@ def accuracy_bars(variants: Sequence[VariantView], reference: VariantView, max_d
 
 def size_bars(variants: Sequence[VariantView]) -> Json:
     """Megabytes of the delivered file."""
-    values = [round(megabytes(variant.size_bytes), 4) for variant in variants]
+    values = [round(variant.size_bytes / 1e6, 4) for variant in variants]
     hover = [f"{escape(variant.name)}: %{{x:.2f}} MB" for variant in variants]
     notes = []
     for n, (variant, value) in enumerate(zip(variants, values, strict=True)):
-        change = "" if variant.method == "fp32" else f"<b>{ratio(variant.size_ratio)}</b>  "
-        notes.append(label(value, n, f"{change}{value:.1f} MB", xshift=8))
+        against = "" if variant.method == "fp32" else f"<b>{times(variant.size_ratio)}</b>  "
+        notes.append(label(value, n, f"{against}{value:.1f} MB", xshift=8))
     bars = _bars(values, [COLOUR[variant.method] for variant in variants], hover)
     return _horizontal([bars], variants, notes, "Megabytes on disk", max(values))
 
@@ -154,13 +155,14 @@ def latency_of(variant: VariantView) -> Any:
 
 
 def chart_height(rows: int) -> int:
-    """Pixels for so many rows: axis, title, and 46 a row."""
-    return 92 + 46 * max(rows, 2)
+    """Pixels for so many rows, one of the heights that static/css/workbench.css has (.h-230 …)."""
+    needed = 92 + 46 * rows
+    return next((height for height in (240, 300, 340, 380) if height >= needed), 430)
 
 
 def _speed_text(variant: VariantView, throughput_fps: float) -> str:
-    change = f"<b>{ratio(variant.paired.speedup.value)}</b>  " if variant.paired and variant.method != "fp32" else ""
-    return f"{change}{fps(throughput_fps)} FPS"
+    against = f"<b>{times(variant.paired.speedup.value)}</b>  " if variant.paired and variant.method != "fp32" else ""
+    return f"{against}{fps(throughput_fps)} FPS"
 
 
 def _bars(values: list[float], colours: list[str], hover: list[str]) -> Json:

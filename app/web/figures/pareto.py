@@ -33,7 +33,8 @@ from app.web.figures.parts import (
     whisker,
 )
 from app.web.figures.placing import Box, Mark, place_labels
-from app.web.figures.words import fps, points_change, ratio, short_name
+from app.web.figures.words import short_name
+from app.web.filters import change, fps, times
 
 HEIGHT_PX = 430
 LEAST_POINTS = 4.0
@@ -223,8 +224,8 @@ def spot_text(spot: Spot, *, short: bool, crowded: bool) -> str:
     name = escape(short_name(variant))
     if variant.method == "fp32":
         return name if short else f"{name}<br>{fps(spot.throughput.value)} FPS"
-    speed = ratio(variant.paired.speedup.value) if variant.paired else f"{fps(spot.throughput.value)} FPS"
+    speed = times(variant.paired.speedup.value) if variant.paired else f"{fps(spot.throughput.value)} FPS"
     if short:
         return speed if crowded else f"{name}<br>{speed}"
     drop = variant.evaluation.top1_drop if variant.evaluation else None
-    return f"{name}  {speed}" + (f"<br>{points_change(drop.points)} points" if drop else "")
+    return f"{name}  {speed}" + (f"<br>{change(drop.points)} points" if drop else "")

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from app.engine.numerics.intervals import Interval
 from app.web.figures import accuracy_bars, grid_chart, latency_marks, pareto, size_bars, throughput_bars, trials_chart
 from app.web.figures.parts import escape
-from app.web.figures.words import fps, half_width, signed
 from tests.support.factories import (
     HOSTILE,
     a_default,
@@ -192,22 +191,6 @@ def test_escape_leaves_nothing_with_a_meaning(text: str) -> None:
     escaped = escape(text)
     assert not set("<>$%") & set(escaped)
     assert re.search(r"&(?!(amp|lt|gt|#36|#37);)", escaped) is None
-
-
-def test_signed_has_a_true_minus_and_no_minus_zero() -> None:
-    assert [signed(v) for v in (-1.84, -0.04, 0.0, 0.4)] == ["−1.8", "0.0", "0.0", "+0.4"]
-
-
-def test_speed_has_three_digits() -> None:
-    assert [fps(v) for v in (0.0, 3.184, 31.84, 318.4, 3184.0, 31840.0)] == ["–", "3.18", "31.8", "318", "3 184", "31 840"]
-
-
-@given(value=st.floats(-50, 50), down=st.floats(0, 10), up=st.floats(0, 10))
-def test_half_width_never_promises_more_than_the_interval(value: float, down: float, up: float) -> None:
-    interval = Interval(value, value - down, value + up)
-    half = half_width(interval)
-    assert value - half <= interval.low
-    assert value + half >= interval.high
 
 
 def test_tokens_used_exist_in_the_style_sheets() -> None:
