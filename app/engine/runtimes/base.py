@@ -47,8 +47,14 @@ class Runtime(Protocol):
 
     def capabilities(self) -> Capabilities: ...
 
-    def open(self, model: Path | bytes, *, threads: int = 1, optimize: bool = True) -> Session:
+    def open(self, model: Path | bytes, *, threads: int = 1, optimize: bool = True, spin: bool = True) -> Session:
         """A session with `threads` intra-op threads that do not spin longer than needed.
+
+        Args:
+            model: The file, or its bytes.
+            threads: That compute one request together.
+            optimize: False runs the graph as written, node by node: slow, for reference values.
+            spin: Whether threads wait busily for work during a run. False when several sessions share the cores.
 
         Raises:
             WorkbenchError: `runtime.cannot_open` with the runtime's own words, server paths removed.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -19,7 +17,8 @@ from app.engine.numerics.intervals import (
     paired_drop,
     wilson_interval,
 )
-from tests.support.shared import SHARED, needs_shared
+from tests.support.judge import load_judge
+from tests.support.shared import needs_shared
 
 
 @pytest.mark.parametrize(("correct", "n"), [(0, 1), (1, 1), (0, 100), (73, 100), (100, 100), (441, 500), (3, 7)])
@@ -143,18 +142,9 @@ def test_bootstrap_ratio_refuses_unpaired_rounds() -> None:
         bootstrap_ratio(np.ones(3), np.ones(4), seed=0)
 
 
-def _load_judge() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("judge", SHARED / "bench" / "judge.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @needs_shared
 def test_bootstrap_ratio_equals_the_judges() -> None:
     generator = np.random.default_rng(5)
     reference, other = 2 + generator.random(31), 1 + generator.random(31)
     ratio = bootstrap_ratio(reference, other, seed=0)
-    assert (ratio.value, ratio.low, ratio.high) == _load_judge().ratio_interval(reference, other)
+    assert (ratio.value, ratio.low, ratio.high) == load_judge().ratio_interval(reference, other)
