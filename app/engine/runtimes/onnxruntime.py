@@ -73,6 +73,7 @@ class OnnxRuntime:
 
         Raises:
             WorkbenchError: `runtime.cannot_open`.
+            MemoryError: the runtime could not allocate the model.
         """
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
@@ -86,6 +87,7 @@ class OnnxRuntime:
         try:
             return OrtSession(ort.InferenceSession(source, options, providers=["CPUExecutionProvider"]))
         except ORT_ERRORS as error:
+            _raise_if_out_of_memory(error)
             raise WorkbenchError(
                 "runtime.cannot_open",
                 f"onnxruntime {ort.__version__} cannot open this model: {_own_words(error, model)}",
@@ -106,10 +108,12 @@ class OrtSession:
 
         Raises:
             WorkbenchError: `runtime.run_failed`.
+            MemoryError: the runtime could not allocate a tensor.
         """
         try:
             return list(self._session.run(None if outputs is None else list(outputs), dict(feeds)))
         except ORT_ERRORS as error:
+            _raise_if_out_of_memory(error)
             shapes = ", ".join(f"{name} {feed.dtype} {feed.shape}" for name, feed in feeds.items())
             raise WorkbenchError(
                 "runtime.run_failed",
@@ -123,6 +127,12 @@ def _tensor_info(entry: ort.NodeArg) -> TensorInfo:
     inner = re.fullmatch(r"tensor\((\w+)\)", entry.type)
     dtype = DTYPES.get(inner.group(1), inner.group(1)) if inner else entry.type
     return TensorInfo(entry.name, dtype, tuple(entry.shape))
+
+
+def _raise_if_out_of_memory(error: Exception) -> None:
+    """A stage tells the user about memory in one way; onnxruntime hides a failed allocation in several error classes."""
+    if any(words in str(error) for words in ("bad_alloc", "bad allocation", "Failed to allocate memory")):
+        raise MemoryError from error
 
 
 def _own_words(error: Exception, model: Path | bytes = b"") -> str:
