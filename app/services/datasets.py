@@ -7,7 +7,8 @@ from pathlib import Path
 from sqlalchemy import select
 
 from app.errors import NotFoundError
-from app.services import adoption, lookup
+from app.services import lookup
+from app.services.adoption import adopt_file
 from app.services.context import Workbench
 from app.services.mapping.assets import dataset_view
 from app.services.names import clean_filename, clean_name
@@ -36,7 +37,7 @@ def get_dataset(wb: Workbench, dataset_id: str) -> DatasetView:
 
 def add_dataset(wb: Workbench, path: Path, filename: str) -> DatasetView:
     """Take over the file at `path` (it is gone afterwards) and start looking into it."""
-    dataset_id = adoption.adopt_file(wb, "dataset", path, clean_filename(filename))
+    dataset_id = adopt_file(wb, "dataset", path, clean_filename(filename))
     return get_dataset(wb, dataset_id)
 
 
@@ -50,10 +51,12 @@ def rename_dataset(wb: Workbench, dataset_id: str, name: str) -> DatasetView:
 
 def delete_dataset(wb: Workbench, dataset_id: str) -> None:
     """Raises ConflictError `dataset.in_use` while projects use it."""
+    view = get_dataset(wb, dataset_id)
+    if view.state == "inspecting" and not view.projects:
+        wb.queue.cancel(view.run_id)
     with wb.database.write() as session:
         row = lookup.get_dataset_row(session, wb.user_id, dataset_id)
         lookup.refuse_when_used(session, "dataset", row.id, row.name)
-        adoption.cancel_inspection(wb, session, row.id)
         session.delete(row)
 
 

@@ -8,6 +8,9 @@ from typing import Literal
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.engine.datasets.description import DatasetDescription
+from app.engine.graph.description import ModelDescription
+from app.engine.records import from_json
 from app.errors import ConflictError, NotFoundError
 from app.storage.tables import Dataset, Model, Project, Run, Upload, Variant
 
@@ -67,7 +70,7 @@ def count_projects(session: Session, asset: Asset, ids: Sequence[str]) -> dict[s
 def inspection_runs(session: Session, ids: Sequence[str]) -> dict[str, str]:
     """The newest inspection of each of these models or datasets: subject id -> run id."""
     newest = select(Run.subject_id, func.max(Run.id)).where(Run.subject_id.in_(ids)).group_by(Run.subject_id)
-    return {row[0]: row[1] for row in session.execute(newest)}
+    return {row[0] or "": row[1] for row in session.execute(newest)}
 
 
 def refuse_when_used(session: Session, asset: Asset, asset_id: str, name: str) -> None:
@@ -79,3 +82,28 @@ def refuse_when_used(session: Session, asset: Asset, asset_id: str, name: str) -
         noun = "project uses" if len(users) == 1 else "projects use"
         message = f"{name} cannot be deleted: {len(users)} {noun} it ({listed})."
         raise ConflictError(f"{asset}.in_use", message, where=name, hint="Delete the projects first.")
+
+
+def get_ready_model(session: Session, owner_id: str, model_id: str) -> tuple[Model, ModelDescription]:
+    """Raises NotFoundError `model.not_found`, ConflictError `model.not_ready`."""
+    row = get_model_row(session, owner_id, model_id)
+    if row.state != "ready" or row.description is None:
+        raise _not_ready("model", row)
+    return row, from_json(ModelDescription, row.description)
+
+
+def get_ready_dataset(session: Session, owner_id: str, dataset_id: str) -> tuple[Dataset, DatasetDescription]:
+    """Raises NotFoundError `dataset.not_found`, ConflictError `dataset.not_ready`."""
+    row = get_dataset_row(session, owner_id, dataset_id)
+    if row.state != "ready" or row.description is None:
+        raise _not_ready("dataset", row)
+    return row, from_json(DatasetDescription, row.description)
+
+
+def _not_ready(asset: Asset, row: Model | Dataset) -> ConflictError:
+    if row.state == "inspecting":
+        message, hint = f"{row.name} is still being looked into.", "Wait some seconds and try again."
+    else:
+        reason = (row.error or {}).get("message", "it was refused.")
+        message, hint = f"{row.name} cannot be used: {reason}", f"Choose another {asset}."
+    return ConflictError(f"{asset}.not_ready", message, where=row.name, hint=hint)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from app.services import adoption, lookup
+from app.services import lookup
+from app.services.adoption import adopt_file
 from app.services.context import Workbench
 from app.services.mapping.assets import model_view
 from app.services.names import clean_filename, clean_name
@@ -35,7 +36,7 @@ def get_model(wb: Workbench, model_id: str) -> ModelView:
 
 def add_model(wb: Workbench, path: Path, filename: str) -> ModelView:
     """Take over the file at `path` (it is gone afterwards) and start looking into it."""
-    model_id = adoption.adopt_file(wb, "model", path, clean_filename(filename))
+    model_id = adopt_file(wb, "model", path, clean_filename(filename))
     return get_model(wb, model_id)
 
 
@@ -49,8 +50,10 @@ def rename_model(wb: Workbench, model_id: str, name: str) -> ModelView:
 
 def delete_model(wb: Workbench, model_id: str) -> None:
     """Raises ConflictError `model.in_use` while projects use it."""
+    view = get_model(wb, model_id)
+    if view.state == "inspecting" and not view.projects:
+        wb.queue.cancel(view.run_id)
     with wb.database.write() as session:
         row = lookup.get_model_row(session, wb.user_id, model_id)
         lookup.refuse_when_used(session, "model", row.id, row.name)
-        adoption.cancel_inspection(wb, session, row.id)
         session.delete(row)

@@ -1,4 +1,4 @@
-"""What a result means, in words (mock/GUIDE.md §4). Pure: the same facts, the same sentence, on pages, in reports and the CLI."""
+"""What a result means, in words (mock/GUIDE.md §4). Pure: the same facts, the same words everywhere."""
 
 from __future__ import annotations
 
