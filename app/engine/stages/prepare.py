@@ -1,0 +1,109 @@
+"""Decode, resize and crop every sample once: 8-bit pixels and labels as memory-mapped arrays for all later stages."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from app.engine.preprocessing.pipeline import Preprocessing, geometry
+from app.engine.preprocessing.validation import validate
+from app.engine.stages.context import Progress, StageContext
+from app.engine.stages.samples import Samples, spread
+from app.errors import WorkbenchError
+
+CHUNK = 16
+"""Samples per task: enough that the pool's bookkeeping does not count, few enough that progress moves."""
+NO_LABEL = -1
+
+
+@dataclass(frozen=True)
+class Spec:
+    index: Path
+    pack: Path | None
+    preprocessing: Preprocessing
+    samples: int = 0
+    """At most this many, spread evenly over the dataset; 0: all."""
+
+
+@dataclass(frozen=True)
+class Result:
+    n: int
+    pixels_file: str = "pixels.npy"
+    """(n, height, width, channels) uint8, in the colour order of the model."""
+    labels_file: str = "labels.npy"
+    """(n,) int64, -1 where there is no label."""
+
+
+def run(spec: Spec, context: StageContext) -> Result:
+    """Writes both arrays row by row: memory does not grow with the number of samples.
+
+    Raises:
+        WorkbenchError: `dataset.empty`, `sample.unreadable`, `preprocessing.*` naming the sample, `stage.disk_full`.
+    """
+    p = spec.preprocessing
+    validate(p)
+    with Samples(spec.index, spec.pack) as samples:
+        if len(samples) == 0:
+            raise WorkbenchError("dataset.empty", "A dataset needs at least 1 readable image, but this one has 0.")
+        chosen = spread(len(samples), spec.samples or len(samples))
+        result = Result(len(chosen))
+        labels = np.array([_label(samples, number) for number in chosen], np.int64)
+        np.save(context.folder / result.labels_file, labels)
+        pixels = _allocate(context.folder / result.pixels_file, (len(chosen), p.height, p.width, p.channels))
+        for done in _fill(pixels, samples, chosen, p, context.threads):
+            context.report(Progress(done, len(chosen)))
+        pixels.flush()
+    return result
+
+
+def _label(samples: Samples, number: int) -> int:
+    label = samples[number].label
+    return NO_LABEL if label is None else label
+
+
+def _allocate(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """An array file whose space is reserved: a full disk is an error now, not a bus error while writing."""
+    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.posix_fallocate(descriptor, 0, path.stat().st_size)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        needed = f"{pixels.nbytes / 2**30:.1f} GiB"
+        raise WorkbenchError(
+            "stage.disk_full",
+            f"The prepared samples take {needed} of disk, and there is less left.",
+            hint="Free disk space, or use a smaller dataset.",
+        ) from error
+    finally:
+        os.close(descriptor)
+    return pixels
+
+
+def _fill(pixels: np.memmap, samples: Samples, chosen: list[int], p: Preprocessing, threads: int) -> Iterator[int]:
+    """Writes row k from sample chosen[k]; yields how many rows are done."""
+
+    def fill_chunk(start: int) -> int:
+        stop = min(start + CHUNK, len(chosen))
+        for row in range(start, stop):
+            pixels[row] = prepare_sample(samples, chosen[row], p)
+        return stop
+
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(fill_chunk, range(0, len(chosen), CHUNK))
+
+
+def prepare_sample(samples: Samples, number: int, p: Preprocessing) -> np.ndarray:
+    """(height, width, channels) uint8 of one sample; an error of its geometry names it."""
+    image = samples.decode(number)
+    try:
+        return geometry(image, p)
+    except WorkbenchError as error:
+        raise WorkbenchError(error.code, error.message, where=samples[number].name, hint=error.hint) from error
