@@ -58,3 +58,5 @@ class DatasetDescription:
     """Sample numbers that have a thumbnail `thumb-<n>.jpg` (longer side 192), spread over the set, at most 24."""
     unreadable: tuple[Unreadable, ...] = ()
     notices: tuple[Notice, ...] = ()
+    thumbnail_labels: tuple[str, ...] = ()
+    """For each of `thumbnails` its label as people read it: class name, else the number, "" without a label."""
