@@ -1,0 +1,1 @@
+"""How fast a file is on this machine: load, grid of settings, comparison in turns."""

@@ -73,7 +73,7 @@ class PairedVariant:
     speedup: Interval
     """Throughput ratio, 95 % by bootstrap over paired rounds."""
     latency_ratio: Interval
-    """p50 ratio over rounds."""
+    """Ratio of the median over rounds of each round's p50, 95 % by bootstrap over paired rounds."""
 
 
 @dataclass(frozen=True)
@@ -85,3 +85,7 @@ class PairedResult:
     slice_seconds: float
     variants: tuple[PairedVariant, ...]
     environment: Environment
+    repeated_rounds: int = 0
+    """Rounds in which something else took the machine: measured again, the first attempt not counted."""
+    disturbed_rounds: int = 0
+    """Such rounds that are still among `rounds`, because repeating did not help: the machine was busy throughout."""
