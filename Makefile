@@ -58,5 +58,10 @@ lock:
 	$(BIN)/uv pip compile pyproject.toml --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements.txt
 	$(BIN)/uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements-dev.txt
 
+## make vendor    refresh the browser files named in static/vendor/manifest.json (maintainers; needs npm)
+.PHONY: vendor
+vendor:
+	$(PYTHON) scripts/vendor.py
+
 clean:
 	rm -rf $(VENV) .stamps .mypy_cache .ruff_cache .pytest_cache

@@ -1,7 +1,7 @@
 """Fetch the browser files named in static/vendor/manifest.json and write their hashes back (maintainers; needs npm).
 
-To upgrade: change a version in the manifest, run `make vendor`, look at the pages, commit. Nobody else needs npm: the files are committed
-and `tests/web/test_vendor.py` checks that they are what the manifest says.
+To upgrade: change a version in the manifest, run `make vendor`, look at the pages, commit. Nobody else needs npm: the files are
+committed, and `tests/web/test_vendor.py` checks that they are what the manifest says.
 """
 
 from __future__ import annotations

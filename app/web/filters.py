@@ -12,8 +12,8 @@
 | seconds | `duration`, `left`, `left_range` | 8 min 41 s; about 6 min left; 4 to 9 min |
 | time | `when`, `clock` | 24 Nov, 14:32 (UTC; shell.js makes it local); 14:24:51 |
 
-A spread is the longer side of the 95 % interval: intervals of counts lean, and "±" must not promise more than was measured.
-The minus is U+2212, as wide as the plus; None is an en dash.
+Sentences are written by `app.services.wording`; what both need is taken from there. None is an en dash. A spread is the longer
+side of the 95 % interval: intervals of counts lean, and "±" must not promise more than was measured.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from markupsafe import Markup
 
 from app.engine.graph.description import Dimension
 from app.engine.numerics.intervals import Interval
+from app.services import wording
+from app.services.wording import half_width
 
 NONE = "–"
-MINUS = "−"
 
 
 def fps(value: float | None) -> str:
@@ -43,25 +44,16 @@ def ms(value: float | None) -> str:
 
 
 def size(size_bytes: float | None) -> str:
-    """Decimal units, as file managers and disks count."""
-    if size_bytes is None:
-        return NONE
-    if size_bytes < 1e3:
-        return "1 byte" if size_bytes == 1 else f"{size_bytes:.0f} bytes"
-    if size_bytes < 999_500:
-        return f"{size_bytes / 1e3:.0f} kB"
-    if size_bytes < 999.95e6:
-        return f"{size_bytes / 1e6:.1f} MB"
-    return f"{size_bytes / 1e9:.2f} GB"
+    return NONE if size_bytes is None else wording.size(size_bytes)
 
 
 def percent(fraction: float | None) -> str:
-    return NONE if fraction is None else f"{100 * fraction:.1f} %"
+    return NONE if fraction is None else wording.percent(fraction)
 
 
 def points(value: float | None) -> str:
     """A change in points, with its sign."""
-    return NONE if value is None else _signed(value, 1)
+    return NONE if value is None else wording.signed(value)
 
 
 def points_value(value: float | None) -> str:
@@ -71,11 +63,7 @@ def points_value(value: float | None) -> str:
 
 def change(lost: Interval | None) -> str:
     """Points lost, written as the change they are: 1.8 lost is −1.8."""
-    return NONE if lost is None else f"{_signed(-lost.value, 1)} ± {half_width(lost):.1f}"
-
-
-def half_width(interval: Interval) -> float:
-    return max(interval.high - interval.value, interval.value - interval.low)
+    return NONE if lost is None else wording.change(lost)
 
 
 def spread(interval: Interval | None, decimals: int = 1) -> str:
@@ -110,19 +98,7 @@ def plural(value: int, one: str, many: str = "") -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """At most two units, seconds only below an hour."""
-    if seconds is None:
-        return NONE
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s" if rest and minutes < 20 else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return NONE if seconds is None else wording.duration(seconds)
 
 
 def left(estimate: tuple[float, float] | None) -> str:
@@ -154,12 +130,16 @@ def when(at: datetime | None) -> str | Markup:
     if at is None:
         return NONE
     utc = at.astimezone(UTC)
-    return Markup('<time datetime="{}">{}</time>').format(utc.strftime("%Y-%m-%dT%H:%M:%SZ"), f"{utc.day} {utc:%b}, {utc:%H:%M}")
+    return Markup('<time datetime="{}">{}</time>').format(
+        utc.strftime("%Y-%m-%dT%H:%M:%SZ"), f"{utc.day} {utc:%b}, {utc:%H:%M}"
+    )
 
 
 def shape(dimensions: Sequence[Dimension]) -> str:
     """`batch × 3 × 224 × 224`; an unnamed dynamic size is a question mark."""
-    return " × ".join("?" if size is None else f"{size:,}" if isinstance(size, int) else size for size in dimensions) or "scalar"
+    return (
+        " × ".join("?" if size is None else f"{size:,}" if isinstance(size, int) else size for size in dimensions) or "scalar"
+    )
 
 
 def _significant(value: float | None, digits: int) -> str:
@@ -171,13 +151,6 @@ def _significant(value: float | None, digits: int) -> str:
     rounded = round(value, digits - 1 - magnitude)
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
     return f"{rounded:,.{decimals}f}"
-
-
-def _signed(value: float, decimals: int) -> str:
-    rounded = round(value, decimals)
-    if rounded == 0:
-        return f"{0:.{decimals}f}"
-    return f"{'+' if rounded > 0 else MINUS}{abs(rounded):.{decimals}f}"
 
 
 def _rough(seconds: float) -> str:

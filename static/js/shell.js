@@ -17,13 +17,24 @@
     const menu = document.querySelector(".wb-menu[open]");
     if (menu && !menu.contains(event.target)) menu.open = false;
     const copy = event.target.closest("[data-copy]");
-    if (copy) navigator.clipboard?.writeText(copy.dataset.copy).then(() => { copy.lastChild.textContent = "Copied"; });
+    if (copy) navigator.clipboard?.writeText(copy.dataset.copy).then(() => { copy.querySelector("span").textContent = "Copied"; });
     if (event.target.closest("[data-reload]")) location.reload();
+    if (event.target.closest("[data-back]")) history.back();
   });
   document.addEventListener("keydown", (event) => {
     const menu = event.key === "Escape" && document.querySelector(".wb-menu[open]");
     if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
   });
+
+  // A form whose answer takes some seconds says so and cannot be sent twice.
+  document.addEventListener("submit", (event) => {
+    const { busy } = event.target.dataset;
+    if (!busy) return;
+    const button = event.target.querySelector("button[type=submit]");
+    button.disabled = true;
+    (button.querySelector("span") ?? button).textContent = `${busy} …`;
+  });
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); }); // back from elsewhere: not a page with a spent button
 
   // A slider and its number: whichever moves, the other follows. Only the number is sent.
   document.addEventListener("input", (event) => {
