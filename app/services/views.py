@@ -25,6 +25,7 @@ AssetState = Literal["inspecting", "ready", "refused"]
 RunKind = Literal["inspect-model", "inspect-dataset", "preflight", "baseline", "optimize", "compare"]
 RunState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Method = Literal["fp32", "int8-default", "int8-accuracy-aware"]
+WorkerState = Literal["up", "draining", "gone"]
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ class ComparisonView:
 class WorkerView:
     id: str
     name: str
-    state: Literal["up", "draining", "gone"]
+    state: WorkerState
     device: Capabilities
     silent_seconds: float
     run: RunView | None

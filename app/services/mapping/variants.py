@@ -1,0 +1,106 @@
+"""Variants with their measurements and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from app.engine.accuracy_aware.verdict import LimitVerdict, judge_limit
+from app.engine.benchmark.results import GridResult, PairedResult
+from app.engine.benchmark.verdict import judge_speed
+from app.engine.quantize.recipe import DropType, Recipe
+from app.engine.records import from_json
+from app.engine.tasks.results import Evaluation
+from app.services.loading import ProjectRows
+from app.services.run_sentences import limit_of
+from app.services.views import Method, VariantView
+from app.services.wording import count
+from app.storage.tables import Comparison, Measurement, Variant
+
+
+def variant_views(rows: ProjectRows) -> tuple[VariantView, ...]:
+    """FP32 first, then newest first."""
+    if not rows.variants:
+        return ()
+    original = rows.variants[0]
+    reference = _evaluation(rows.measurements, original.id)
+    newest = newest_comparisons(rows.comparisons, original.id, [variant.id for variant in rows.variants])
+    return tuple(
+        _variant_view(variant, original, rows.measurements, newest.get(variant.id), reference, rows.project.max_drop)
+        for variant in rows.variants
+    )
+
+
+def newest_comparisons(
+    comparisons: Sequence[Comparison], original_id: str, variant_ids: Sequence[str]
+) -> dict[str, PairedResult]:
+    """For each variant the newest comparison with the original as reference that contains it."""
+    missing, found = set(variant_ids), dict[str, PairedResult]()
+    for comparison in comparisons:
+        names = [entry["name"] for entry in comparison.data["variants"]]
+        wanted = missing.intersection(names)
+        if not wanted or names[0] != original_id:
+            continue
+        paired = from_json(PairedResult, comparison.data)
+        found.update(dict.fromkeys(wanted, paired))
+        missing -= wanted
+    return found
+
+
+def judge(
+    evaluation: Evaluation | None, reference: Evaluation | None, max_drop: float, drop_type: DropType = "absolute"
+) -> LimitVerdict | None:
+    """Against a limit; without labels every disagreement counts as lost, and the reference has everything right."""
+    if evaluation is None or evaluation.top1_drop is None:
+        return None
+    drop = evaluation.top1_drop
+    correct = reference.top1_correct if reference is not None else None
+    return judge_limit(drop, drop.n if correct is None else correct, max_drop, drop_type)
+
+
+def _variant_view(
+    row: Variant,
+    original: Variant,
+    measurements: Mapping[tuple[str, str], Measurement],
+    comparison: PairedResult | None,
+    reference: Evaluation | None,
+    max_drop: float,
+) -> VariantView:
+    evaluation = _evaluation(measurements, row.id)
+    grid = measurements.get((row.id, "grid"))
+    paired = next((entry for entry in comparison.variants if entry.name == row.id), None) if comparison else None
+    recipe = None if row.recipe is None else from_json(Recipe, row.recipe)
+    is_original = row.id == original.id
+    return VariantView(
+        id=row.id,
+        project_id=row.project_id,
+        run_id=row.run_id or "",
+        method=cast("Method", row.method),
+        name=row.name,
+        sub=subtitle(recipe),
+        size_bytes=row.size_bytes,
+        size_ratio=row.size_bytes / original.size_bytes,
+        created_at=row.created_at,
+        evaluation=evaluation,
+        grid=None if grid is None else from_json(GridResult, grid.data),
+        paired=paired,
+        paired_setting=comparison.setting if comparison else None,
+        paired_rounds=comparison.rounds if comparison else 0,
+        speed=None if paired is None or is_original else judge_speed(paired.speedup),
+        limit=None if is_original else judge(evaluation, reference, max_drop),
+        recipe=recipe,
+    )
+
+
+def subtitle(recipe: Recipe | None) -> str:
+    """One line below the name: what was asked for."""
+    if recipe is None:
+        return "original"
+    settings = recipe.settings
+    parts = [f"preset {settings.preset}", f"{count(len(recipe.calibration_samples))} samples"]
+    return ", ".join([f"limit {limit_of(settings)}", *parts] if settings.method == "accuracy-aware" else parts)
+
+
+def _evaluation(measurements: Mapping[tuple[str, str], Measurement], variant_id: str) -> Evaluation | None:
+    row = measurements.get((variant_id, "evaluation"))
+    return None if row is None else from_json(Evaluation, row.data)
