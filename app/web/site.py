@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from app.web.routes import datasets, gallery, home, models, static, uploads
+from app.web.routes import compare, datasets, gallery, home, models, projects, runs, static, uploads, variants, workers
 
-MODULES = (static, home, models, datasets, uploads, gallery)
+MODULES = (static, home, models, datasets, uploads, projects, runs, variants, compare, workers, gallery)
 
 
 def add_pages(app: FastAPI) -> None:
