@@ -20,17 +20,24 @@ from app.storage.tables import Dataset, Model
 
 
 def adopt_file(
-    wb: Workbench, asset: Asset, path: Path, filename: str, claim: Callable[[Session, str], str] = lambda _session, new: new
+    wb: Workbench,
+    asset: Asset,
+    path: Path,
+    filename: str,
+    claim: Callable[[Session, str], str] = lambda _session, new: new,
+    *,
+    keep: bool = False,
 ) -> str:
     """Take over the file at `path` and start looking into it.
 
     Args:
         claim: Called in the transaction with the new id; when it returns another id, that one is used and nothing is added.
+        keep: Copy the file instead, and leave it where it is.
 
     Returns:
         The id of the model or dataset.
     """
-    facts = wb.blobs.add_file(path, move=True)
+    facts = wb.blobs.add_file(path, move=not keep)
     table: type[Model | Dataset] = Model if asset == "model" else Dataset
     with wb.database.write() as session:
         new = new_id()
@@ -42,5 +49,6 @@ def adopt_file(
             )
             kind: RunKind = "inspect-model" if asset == "model" else "inspect-dataset"
             start_run(wb, session, kind, subject_id=new, params={"filename": filename})
-    path.unlink(missing_ok=True)
+    if not keep:
+        path.unlink(missing_ok=True)
     return asset_id
