@@ -75,7 +75,8 @@ def run_child(
 
     Raises:
         WorkbenchError: what the stage refused, with its own code; `stage.crashed` (a signal, never worth a retry),
-            `stage.memory`, `stage.timeout`, `stage.failed` (a mistake of ours); `run.cancelled`.
+            `stage.killed` (from outside: may be worth one), `stage.memory`, `stage.timeout`, `stage.failed` (a mistake of
+            ours); `run.cancelled`.
     """
     envelope = {
         "spec": spec,
@@ -232,12 +233,16 @@ def _explain(child: _Child, stage: str, folder: Path, limits: Limits) -> Workben
     log.warning("child ended", stage=stage, returncode=code, output=printed[-2000:])
     if code == -signal.SIGXCPU:
         return _timeout(stage, limits.cpu_seconds, "of CPU time ")
-    if code == -signal.SIGKILL or any(sign in printed for sign in OUT_OF_MEMORY):
+    if code in (-signal.SIGKILL, -signal.SIGTERM):
         return WorkbenchError(
-            "stage.memory",
-            "The system ended this stage: most likely it needed more memory than there was.",
+            "stage.killed",
+            f"This stage was ended from outside ({signal.Signals(-code).name}), most likely because memory ran out.",
             where=stage,
-            hint="Use a smaller model or smaller images.",
+            hint="Use a smaller model or smaller images, or a machine with more memory.",
+        )
+    if any(sign in printed for sign in OUT_OF_MEMORY):
+        return WorkbenchError(
+            "stage.memory", "This needed more memory than there was.", where=stage, hint="Use a smaller file."
         )
     if code < 0:
         name = signal.Signals(-code).name

@@ -77,14 +77,22 @@ class JobQueue:
 
     def cancel(self, run_id: str) -> bool:
         """Cancel a queued or running run; False when it was over already. Its child is killed within a second."""
-        now = utc_now()
         with self._database.write() as session:
-            statement = update(Run).where(Run.id == run_id, Run.state.in_(OPEN_STATES))
-            cancelled = session.connection().execute(statement.values(state="cancelled", finished_at=now)).rowcount > 0
-        # Not one transaction: if we die here, the worker finds the run cancelled when it takes or continues the job.
-        if cancelled:
+            run = session.get(Run, run_id)
+            was_queued = run is not None and run.state == "queued"
+            cancelled = self.cancel_in(session, run_id)
+        if cancelled and was_queued:
             self._client.cancel_workflow(run_id)
         return cancelled
+
+    def cancel_in(self, session: Session, run_id: str) -> bool:
+        """The same inside the caller's transaction, for instance the one that deletes a project.
+
+        The run's row decides: a worker that holds the job stops when it sees it, one that takes the job later ends it at once.
+        `cancel` only takes a waiting job out of the queue in addition.
+        """
+        still_open = update(Run).where(Run.id == run_id, Run.state.in_(OPEN_STATES))
+        return session.connection().execute(still_open.values(state="cancelled", finished_at=utc_now())).rowcount > 0
 
     def waiting(self) -> tuple[str, ...]:
         """Ids of the waiting runs in the order in which they will be taken, the heavy queue last."""

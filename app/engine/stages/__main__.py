@@ -25,7 +25,7 @@ OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate memory", "Unable to allocate")
 """How onnxruntime and numpy say that the limit on memory was reached."""
 
 
-def _bind_to_parent(parent_pid: int) -> None:
+def bind_to_parent(parent_pid: int) -> None:
     """Die with the worker: children survived a worker's kill -9 without this (platform.md §B)."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -54,7 +54,7 @@ def _peak_memory_mb() -> float:
 def main(arguments: list[str]) -> int:
     stage, folder, events_fd, parent_pid = arguments[0], Path(arguments[1]), int(arguments[2]), int(arguments[3])
     package = arguments[4] if len(arguments) > 4 else "app.engine.stages"
-    _bind_to_parent(parent_pid)
+    bind_to_parent(parent_pid)
     envelope = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
     _limit(envelope["memory_bytes"], envelope["cpu_seconds"])
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before any import of onnxruntime

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 from app.engine.stages.context import Progress
 from app.errors import WorkbenchError
 from app.jobs.child import ChildResult, Limits, run_child, without_paths
+from tests.support.processes import is_alive, wait_for
 
 MIB = 2**20
 
@@ -22,19 +21,8 @@ def run(folder: Path, how: str, amount: int = 0, limits: Limits | None = None, *
     return run_child("misbehave", spec, folder, limits=limits or Limits(), package="tests.support.stages", **options)
 
 
-def is_alive(pid: int) -> bool:
-    """Zombies are dead: whoever adopts them reaps them in time of its own."""
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def wait_until_dead(pid: int) -> bool:
-    deadline = time.monotonic() + 5
-    while is_alive(pid) and time.monotonic() < deadline:
-        os.sched_yield()
-    return not is_alive(pid)
+def assert_dies(pid: int) -> None:
+    wait_for(lambda: not is_alive(pid), f"process {pid} is gone", patience_s=5)
 
 
 def test_result_progress_and_cost(tmp_path: Path) -> None:
@@ -77,7 +65,7 @@ def test_it_works_in_its_own_folder(tmp_path: Path) -> None:
         pytest.param("segfault", Limits(), "stage.crashed", "SIGSEGV", id="segmentation fault"),
         pytest.param("abort", Limits(), "stage.crashed", "SIGABRT", id="abort"),
         pytest.param("divide", Limits(), "stage.crashed", "SIGFPE", id="division"),
-        pytest.param("be_killed", Limits(), "stage.memory", "memory", id="killed by the system"),
+        pytest.param("be_killed", Limits(), "stage.killed", "SIGKILL", id="killed by the system"),
         pytest.param("eat_memory", Limits(memory_bytes=300 * MIB), "stage.memory", "0.3 GiB", id="memory limit"),
         pytest.param("allocate_natively", Limits(), "stage.memory", "memory", id="bad_alloc of a library"),
         pytest.param("spin", Limits(cpu_seconds=1), "stage.timeout", "1 s of CPU time", id="CPU limit"),
@@ -110,7 +98,7 @@ def test_cancel_kills_the_whole_group_even_if_it_does_not_want_to(tmp_path: Path
     with pytest.raises(WorkbenchError) as caught:
         run(tmp_path, "hang", on_progress=on_progress, should_stop=hanging.is_set)
     assert caught.value.code == "run.cancelled"
-    assert wait_until_dead(int((tmp_path / "grandchild").read_text()))
+    assert_dies(int((tmp_path / "grandchild").read_text()))
 
 
 def test_an_interrupt_in_the_waiting_thread_kills_the_group(tmp_path: Path) -> None:
@@ -120,12 +108,12 @@ def test_an_interrupt_in_the_waiting_thread_kills_the_group(tmp_path: Path) -> N
 
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, "hang", on_progress=interrupt)
-    assert wait_until_dead(int((tmp_path / "grandchild").read_text()))
+    assert_dies(int((tmp_path / "grandchild").read_text()))
 
 
 def test_nothing_goes_on_after_a_good_end(tmp_path: Path) -> None:
     run(tmp_path, "leave_grandchild")
-    assert wait_until_dead(int((tmp_path / "grandchild").read_text()))
+    assert_dies(int((tmp_path / "grandchild").read_text()))
 
 
 def test_babble_is_no_progress_and_no_crash(tmp_path: Path) -> None:
