@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from app.engine.preprocessing.pipeline import Preprocessing, geometry
 from app.engine.preprocessing.validation import validate
 from app.engine.stages.context import Progress, StageContext
-from app.engine.stages.samples import Samples, spread
+from app.engine.stages.samples import Samples, labels_of, spread
 from app.errors import WorkbenchError
 
 CHUNK = 16
 """Samples per task: enough that the pool's bookkeeping does not count, few enough that progress moves."""
-NO_LABEL = -1
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,12 @@ def run(spec: Spec, context: StageContext) -> Result:
             raise WorkbenchError("dataset.empty", "A dataset needs at least 1 readable image, but this one has 0.")
         chosen = spread(len(samples), spec.samples or len(samples))
         result = Result(len(chosen))
-        labels = np.array([_label(samples, number) for number in chosen], np.int64)
-        np.save(context.folder / result.labels_file, labels)
+        np.save(context.folder / result.labels_file, labels_of(samples, chosen))
         pixels = _allocate(context.folder / result.pixels_file, (len(chosen), p.height, p.width, p.channels))
         for done in _fill(pixels, samples, chosen, p, context.threads):
             context.report(Progress(done, len(chosen)))
         pixels.flush()
     return result
-
-
-def _label(samples: Samples, number: int) -> int:
-    label = samples[number].label
-    return NO_LABEL if label is None else label
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> np.memmap:
@@ -93,17 +87,16 @@ def _fill(pixels: np.memmap, samples: Samples, chosen: list[int], p: Preprocessi
     def fill_chunk(start: int) -> int:
         stop = min(start + CHUNK, len(chosen))
         for row in range(start, stop):
-            pixels[row] = prepare_sample(samples, chosen[row], p)
+            pixels[row] = sample_pixels(samples.decode(chosen[row]), p, samples[chosen[row]].name)
         return stop
 
     with ThreadPoolExecutor(threads) as pool:
         yield from pool.map(fill_chunk, range(0, len(chosen), CHUNK))
 
 
-def prepare_sample(samples: Samples, number: int, p: Preprocessing) -> np.ndarray:
-    """(height, width, channels) uint8 of one sample; an error of its geometry names it."""
-    image = samples.decode(number)
+def sample_pixels(image: Image.Image, p: Preprocessing, name: str) -> np.ndarray:
+    """`geometry` of one sample; an error names the sample."""
     try:
         return geometry(image, p)
     except WorkbenchError as error:
-        raise WorkbenchError(error.code, error.message, where=samples[number].name, hint=error.hint) from error
+        raise WorkbenchError(error.code, error.message, where=name, hint=error.hint) from error

@@ -5,16 +5,19 @@ from __future__ import annotations
 import io
 import os
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 from PIL import Image
 
 from app.engine.datasets.description import DatasetIndex, Sample
 from app.engine.records import read_json
 from app.errors import WorkbenchError
 
+NO_LABEL = -1
 DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
 """What Pillow's decoders raise for a damaged file."""
 
@@ -76,3 +79,9 @@ def spread(n: int, wanted: int) -> list[int]:
     """At most `wanted` of the numbers 0..n-1, evenly spread: a listing sorted by class gives every class its share."""
     wanted = min(n, wanted)
     return [position * n // wanted for position in range(wanted)]
+
+
+def labels_of(samples: Samples, numbers: Sequence[int]) -> np.ndarray:
+    """(len(numbers),) int64, NO_LABEL where there is none."""
+    labels = (samples[number].label for number in numbers)
+    return np.array([NO_LABEL if label is None else label for label in labels], np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,24 +46,34 @@ def load_verdicts(path: Path) -> Verdicts:
         return Verdicts(file["top5"], file["correct1"], file["correct5"], file["labelled"], file["margin"])
 
 
-def require_labels_in_range(labels: np.ndarray, task: ClassificationTask) -> None:
+def labels_fit(labels: np.ndarray, classes: int, label_offset: int) -> bool:
+    """Whether every label of (n,) int64, -1 where there is none, has a place in the scores."""
+    return not len(_misplaced(labels, classes, label_offset))
+
+
+def _misplaced(labels: np.ndarray, classes: int, label_offset: int) -> np.ndarray:
+    position = labels + label_offset
+    return np.flatnonzero((labels >= 0) & ((position < 0) | (position >= classes)))
+
+
+def require_labels_in_range(labels: np.ndarray, task: ClassificationTask, names: Sequence[str] = ()) -> None:
     """Every label must have a place in the scores.
 
     Args:
         labels: (n,) int64, -1 where there is none.
+        names: (n,) of the samples, where they are known: to say which one is wrong.
 
     Raises:
         WorkbenchError: `evaluation.label_out_of_range`, naming the first such sample.
     """
-    position = labels + task.label_offset
-    wrong = np.flatnonzero((labels >= 0) & ((position < 0) | (position >= task.classes)))
+    wrong = _misplaced(labels, task.classes, task.label_offset)
     if len(wrong):
         label, low = int(labels[wrong[0]]), -task.label_offset
         raise WorkbenchError(
             "evaluation.label_out_of_range",
             f"The model has {task.classes} classes, so with label offset {task.label_offset} labels go from {max(0, low)} to "
             f"{low + task.classes - 1}, but {len(wrong)} of {int((labels >= 0).sum())} lie outside, the first with {label}.",
-            where=f"sample {int(wrong[0])}",
+            where=names[wrong[0]] if names else f"sample {int(wrong[0])}",
             hint="If the labels count from 1, set the label offset to -1; otherwise the dataset belongs to another model.",
         )
 
