@@ -47,6 +47,12 @@ def size(size_bytes: float | None) -> str:
     return NONE if size_bytes is None else wording.size(size_bytes)
 
 
+def size_limit(size_bytes: int) -> str:
+    """A configured limit as it was configured: `2 GiB`."""
+    gib, rest = divmod(size_bytes, 2**30)
+    return wording.size(size_bytes) if rest else f"{gib} GiB"
+
+
 def percent(fraction: float | None) -> str:
     return NONE if fraction is None else wording.percent(fraction)
 
@@ -168,7 +174,7 @@ def _to_five(seconds: float) -> int:
 FILTERS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        fps, ms, size, percent, points, points_value, change, spread, times, times_spread, count, large, plural,
+        fps, ms, size, size_limit, percent, points, points_value, change, spread, times, times_spread, count, large, plural,
         duration, left, left_range, clock, when, shape,
     )
 }  # fmt: skip

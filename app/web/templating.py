@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse
 from app.assets import STATIC, TEMPLATES
 from app.web.filters import FILTERS
 from app.web.flash import take_flash
-from app.web.plotly_bundle import plotly_path
+from app.web.plotly_bundle import plotly_path, plotly_style_ids
 
 _HASH_DIGITS = 12
 
@@ -49,6 +49,7 @@ def make_environment() -> jinja2.Environment:
     )
     environment.filters.update(FILTERS)
     environment.globals["static_url"] = static_url
+    environment.globals["plotly_style_ids"] = plotly_style_ids
     return environment
 
 
