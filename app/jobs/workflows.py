@@ -112,6 +112,7 @@ def preflight(context: WorkerContext, executor: DurableExecutor, run: Run) -> Co
         files=_model_and_samples(context, model, dataset),
         params=params,
         label="Preflight",
+        memo=False,  # the search ends by the clock: on a quieter machine it may find more
         wall_seconds=context.settings.inspect_seconds,
     )
     return lambda session: commits.commit_preflight(session, run, outcome)

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from app.jobs.queue import JobQueue
-from app.settings import Settings
 from app.storage.database import Database
 from app.storage.ids import new_id
-from app.storage.migration import migrate
-from app.storage.tables import Run, User
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    settings = Settings(data=tmp_path)
-    migrate(settings)
-    database = Database(settings.sqlalchemy_url)
-    with database.write() as session:
-        session.add_all(User(id=name, name=name) for name in ("alice", "bob", "carol"))
-    yield database
-    database.close()
+from app.storage.tables import Run
 
 
 @pytest.fixture

@@ -17,7 +17,9 @@ def ddl(database: Database) -> dict[str, str]:
     """Our tables and indices -> the statement that made them, without white space and order of constraints."""
     query = text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version'")
     with database.engine.connect() as connection:
-        return {name: " ".join(sorted("".join(sql.split()).replace(")", "").split(","))) for name, sql in connection.execute(query)}
+        return {
+            name: " ".join(sorted("".join(sql.split()).replace(")", "").split(","))) for name, sql in connection.execute(query)
+        }
 
 
 def test_schema_is_the_sum_of_the_migrations(tmp_path: Path) -> None:
