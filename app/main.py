@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from app.api.site import create_api
 from app.errors import WorkbenchError
 from app.services.context import Workbench, open_workbench
 from app.settings import Settings
@@ -38,6 +39,9 @@ def build_app(wb: Workbench) -> FastAPI:
     app = FastAPI(title="INT8 Workbench", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.workbench = wb
     add_pages(app)
+    api = create_api(wb)
+    app.state.api_schema = api.openapi
+    app.mount("/api", api, name="api")
     app.add_exception_handler(WorkbenchError, show_error)
     app.add_exception_handler(HTTPException, show_http_error)
     app.add_exception_handler(RequestValidationError, show_http_error)

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from app.web.routes import compare, datasets, gallery, home, models, projects, runs, static, uploads, variants, workers
+from app.web.routes import (
+    api_docs,
+    compare,
+    datasets,
+    gallery,
+    home,
+    models,
+    projects,
+    runs,
+    static,
+    uploads,
+    variants,
+    workers,
+)
 
-MODULES = (static, home, models, datasets, uploads, projects, runs, variants, compare, workers, gallery)
+MODULES = (static, home, models, datasets, uploads, projects, runs, variants, compare, workers, gallery, api_docs)
 
 
 def add_pages(app: FastAPI) -> None:
