@@ -89,7 +89,10 @@ class PreflightSearch:
         with suppress(OutOfTimeError):  # the last completed stage stands
             self._search(coarse)
         chosen = self._board.choose(self._compared or self._board.candidates, self._common or COARSE_SAMPLES[0])
-        return Outcome(self._board.trials(chosen), self._board.decided(chosen))
+        decided = self._board.decided(chosen)
+        if decided == "clear" and not self._compared:  # out of time before every way was seen once
+            decided = "close"
+        return Outcome(self._board.trials(chosen), decided)
 
     def check(self, p: Preprocessing) -> Outcome:
         self._planned = self._n
