@@ -62,12 +62,13 @@ def get_preflight(wb: Workbench, run_id: str) -> PreflightView:
         if row.kind != "preflight":
             raise NotFoundError("run.not_found", "This run is not a preflight.", where=run_id)
         run = run_views(wb, session, [row], log=True)[0]
+        model_id, dataset_id = row.params["model_id"], row.params["dataset_id"]
     if row.result is None:
-        return PreflightView(run, None)
+        return PreflightView(run, None, model_id=model_id, dataset_id=dataset_id)
     from app.engine.stages.preflight import Result  # brings numpy and Pillow: only when there is something to read
 
     files = row.result["files"]
-    return PreflightView(run, from_json(Result, row.result["result"]), tuple(files))
+    return PreflightView(run, from_json(Result, row.result["result"]), tuple(files), model_id, dataset_id)
 
 
 def preview(wb: Workbench, run_id: str, name: str) -> Path:

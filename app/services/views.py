@@ -245,6 +245,8 @@ class PreflightView:
     """None until the run has succeeded."""
     previews: tuple[str, ...] = ()
     """Names of the preview pictures, to be fetched with `preflights.preview`."""
+    model_id: str = ""
+    dataset_id: str = ""
 
 
 @dataclass(frozen=True)

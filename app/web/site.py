@@ -11,6 +11,7 @@ from app.web.routes import (
     gallery,
     home,
     models,
+    preflight,
     projects,
     runs,
     static,
@@ -19,7 +20,7 @@ from app.web.routes import (
     workers,
 )
 
-MODULES = (static, home, models, datasets, uploads, projects, runs, variants, compare, workers, gallery, api_docs)
+MODULES = (static, home, models, datasets, uploads, preflight, projects, runs, variants, compare, workers, gallery, api_docs)
 
 
 def add_pages(app: FastAPI) -> None:

@@ -17,8 +17,11 @@ from app.engine.datasets.description import DatasetDescription
 from app.engine.graph.description import ModelDescription, TensorInfo
 from app.engine.numerics.intervals import Interval, PairedDrop, drop_from_counts, wilson_interval
 from app.engine.preprocessing.pipeline import Preprocessing
+from app.engine.preprocessing.presets import describe
 from app.engine.quantize.recipe import QuantizationSettings, Recipe
 from app.engine.runtimes.base import Capabilities
+from app.engine.stages.preflight import Candidate, Result
+from app.engine.stages.preflight_predictions import PreflightPrediction, Received
 from app.engine.tasks.classification import ClassificationTask
 from app.engine.tasks.results import Evaluation
 from app.services.views import (
@@ -340,6 +343,53 @@ def a_project(**changes: Any) -> ProjectView:
         trials=(),
     )
     return replace(usual, **changes)
+
+
+def a_preflight_result(*, matches: int = 44, n: int = 48, labelled: bool = True, **changes: Any) -> Result:
+    """BGR, 0 to 255 found among four ways; the last `n - matches` pictures are misses."""
+    best = Preprocessing(224, 224, colour="BGR")
+    ways = ((best, matches), (replace(best, colour="RGB"), matches - 8), (replace(best, divide_by=(255.0,) * 3), 2))
+    candidates = tuple(
+        Candidate(
+            preprocessing=way,
+            description=describe(way),
+            label_offset=0,
+            matches=hits if labelled else 0,
+            tried=n,
+            mean_confidence=0.81 * hits / matches,
+        )
+        for way, hits in ways
+    )
+    usual = Result(
+        candidates=candidates,
+        chosen=0,
+        task=ClassificationTask(output="scores", classes=1000),
+        samples=n,
+        labelled=labelled,
+        decided="clear",
+        predictions=tuple(_prediction(position, position < matches, labelled) for position in range(n)),
+        received=Received((1, 3, 224, 224), "float32", 0.0, 255.0, (104.1, 115.8, 122.9)),
+        seconds=6.2,
+        preview_files=tuple(f"preview-{position:03d}.jpg" for position in range(n)),
+    )
+    return replace(usual, **changes)
+
+
+def _prediction(position: int, right: bool, labelled: bool) -> PreflightPrediction:
+    return PreflightPrediction(
+        sample=position,
+        name=f"n{position:04d}.jpg",
+        preview_file=f"preview-{position:03d}.jpg",
+        label=position if labelled else None,
+        label_name=f"class {position}" if labelled else "",
+        predicted=position if right else position + 1,
+        predicted_name=f"class {position}" if right else "coffee mug",
+        score=0.71 if right else 0.52,
+        second=position + 2 if right else position,
+        second_name=f"class {position}",
+        second_score=0.2 if right else 0.31,
+        correct=right if labelled else None,
+    )
 
 
 def a_worker(**changes: Any) -> WorkerView:

@@ -5,6 +5,7 @@ What is stored comes from `tests.support.factories`, so that a page over these r
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from sqlalchemy.orm import Session
 
 from app.engine.benchmark.results import Environment, PairedResult
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.records import to_json
+from app.engine.stages.preflight import Result
 from app.services.context import Workbench, open_workbench
 from app.services.views import VariantView
 from app.settings import Settings
@@ -167,6 +170,30 @@ def store_run(
     for stage, event, done, total, message in events:
         store_event(wb, run.id, stage, event, done, total, message)
     return run.id
+
+
+def store_preflight(wb: Workbench, model_id: str, dataset_id: str, result: Result | None = None, **changes: Any) -> str:
+    """A preflight that succeeded with this result and its pictures; state= and error= for the others."""
+    found = result or factories.a_preflight_result()
+    params = {
+        "model_id": model_id,
+        "dataset_id": dataset_id,
+        "fixed": None,
+        "label_offset": None,
+        "height": None,
+        "width": None,
+    }
+    values = {"kind": "preflight", "state": "succeeded", "params": params, **changes}
+    if values["state"] == "succeeded":
+        pictures = {name: store_blob(wb, _jpeg(number)) for number, name in enumerate(found.preview_files)}
+        values["result"] = {"result": to_json(found), "files": pictures}
+    return store_run(wb, **values)
+
+
+def _jpeg(number: int) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), ((37 * number) % 256, (91 * number) % 256, 150)).save(out, "JPEG")
+    return out.getvalue()
 
 
 def store_event(wb: Workbench, run_id: str, stage: str, kind: str, done: int = 0, total: int = 0, message: str = "") -> int:

@@ -1,5 +1,5 @@
 """The four charts of a comparison. Rows are variants, the reference first; names are tick labels, not categories,
-so that two variants of one name stay two rows.
+so that two variants of one name stay two rows. No <b> in labels: Plotly writes a style attribute for it, which is refused.
 """
 
 from __future__ import annotations
@@ -42,7 +42,13 @@ def throughput_bars(variants: Sequence[VariantView]) -> Json | None:
         },
     }
     notes = [
-        label(max(spot.throughput.high, spot.throughput.value), n, _speed_text(variant, spot.throughput.value), xshift=8)
+        label(
+            max(spot.throughput.high, spot.throughput.value),
+            n,
+            _speed_text(variant, spot.throughput.value),
+            weight=560,
+            xshift=8,
+        )
         for n, (variant, spot) in enumerate(rows)
     ]
     return _horizontal([bars], [v for v, _ in rows], notes, "Frames per second", max(s.throughput.high for _, s in rows))
@@ -69,9 +75,9 @@ def latency_marks(variants: Sequence[VariantView]) -> Json | None:
                 "hovertemplate": f"{escape(variant.name)}: %{{x:.2f}} ms<extra></extra>",
             }
         )
-        all_three = f"<b>{latency.p50:.1f}</b> / {latency.p90:.1f} / {latency.p99:.1f} ms"
-        notes.append(label(latency.p99, n, all_three, xshift=12))
-        short.append(label(latency.p99, n, f"<b>{latency.p50:.1f}</b> ms", xshift=12))
+        all_three = f"{latency.p50:.1f} / {latency.p90:.1f} / {latency.p99:.1f} ms"
+        notes.append(label(latency.p99, n, all_three, weight=560, xshift=12))
+        short.append(label(latency.p99, n, f"{latency.p50:.1f} ms", weight=560, xshift=12))
     largest = max(latency.p99 for _, latency in rows)
     title = "Milliseconds per request  (● median   | 90 &#37;   ▸ 99 &#37;)"
     made = _horizontal(data, [v for v, _ in rows], notes, title, largest, short_title="ms  (● median  | 90 &#37;  ▸ 99 &#37;)")
@@ -106,8 +112,8 @@ def accuracy_bars(variants: Sequence[VariantView], reference: VariantView, max_d
         ends += [right] + ([] if difference is None else [difference.low])
         drop = variant.evaluation.top1_drop
         percent = f"{accuracy_percent(variant.evaluation):.1f} &#37;"
-        text = percent if drop is None else f"<b>{change(drop.points)}</b>  {percent}"
-        notes.append(label(max(right, 0.0), n, text, xshift=12))
+        text = percent if drop is None else f"{change(drop.points)}  {percent}"
+        notes.append(label(max(right, 0.0), n, text, weight=560, xshift=12))
     low, high = padded(min(ends), max(ends), below=0.15, above=0.75, least=2.0)
     marked = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1}
     shapes = [
@@ -141,8 +147,8 @@ def size_bars(variants: Sequence[VariantView]) -> Json:
     hover = [f"{escape(variant.name)}: %{{x:.2f}} MB" for variant in variants]
     notes = []
     for n, (variant, value) in enumerate(zip(variants, values, strict=True)):
-        against = "" if variant.method == "fp32" else f"<b>{times(variant.size_ratio)}</b>  "
-        notes.append(label(value, n, f"{against}{value:.1f} MB", xshift=8))
+        against = "" if variant.method == "fp32" else f"{times(variant.size_ratio)}  "
+        notes.append(label(value, n, f"{against}{value:.1f} MB", weight=560, xshift=8))
     bars = _bars(values, [COLOUR[variant.method] for variant in variants], hover)
     return _horizontal([bars], variants, notes, "Megabytes on disk", max(values))
 
@@ -161,7 +167,7 @@ def chart_height(rows: int) -> int:
 
 
 def _speed_text(variant: VariantView, throughput_fps: float) -> str:
-    against = f"<b>{times(variant.paired.speedup.value)}</b>  " if variant.paired and variant.method != "fp32" else ""
+    against = f"{times(variant.paired.speedup.value)}  " if variant.paired and variant.method != "fp32" else ""
     return f"{against}{fps(throughput_fps)} FPS"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from app.engine.benchmark.results import Cell
 from app.services.views import VariantView
 from app.web.figures.parts import (
@@ -17,13 +19,14 @@ from app.web.figures.parts import (
     layout,
     padded,
 )
-from app.web.figures.placing import Mark, place_labels
+from app.web.figures.placing import Box, Mark, place_labels
 
 HEIGHT_PX = 300
+BOX_PX = 8
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 
-def grid_chart(variant: VariantView, *, width_px: int = WIDE_PX // 2) -> Json | None:
+def grid_chart(variant: VariantView, *, width_px: int = WIDE_PX) -> Json | None:
     """None before the grid was measured."""
     if variant.grid is None or not variant.grid.cells:
         return None
@@ -85,10 +88,23 @@ def _notes(variant: VariantView, xs: tuple[float, float], ys: tuple[float, float
         for cell, text in zip(cells, texts, strict=True)
     ]
     notes = []
-    for cell, mark, place in zip(cells, marks, place_labels(marks, width=width, height=height), strict=True):
+    places = place_labels(marks, width=width, height=height, taken=_along_lines(cells, marks))
+    for cell, mark, place in zip(cells, marks, places, strict=True):
         made = label(
             round(cell.latency_ms.p50, 4), round(cell.throughput_fps, 4), mark.text, TEXT_COLOUR[variant.method], size=11.5
         )
         anchored = {"xanchor": place.xanchor, "yanchor": place.yanchor, "xshift": place.xshift, "yshift": place.yshift}
         notes.append({**made, **anchored})
     return notes
+
+
+def _along_lines(cells: tuple[Cell, ...], marks: list[Mark]) -> list[Box]:
+    """Small boxes along the lines between marks of one batch, for labels to avoid."""
+    boxes: list[Box] = []
+    for batch in {cell.setting.batch for cell in cells}:
+        line = sorted((m.x, m.y) for cell, m in zip(cells, marks, strict=True) if cell.setting.batch == batch)
+        for (x0, y0), (x1, y1) in pairwise(line):
+            steps = max(1, round(max(abs(x1 - x0), abs(y1 - y0)) / BOX_PX))
+            points = [(x0 + (x1 - x0) * k / steps, y0 + (y1 - y0) * k / steps) for k in range(steps + 1)]
+            boxes += [(x - BOX_PX / 2, y - BOX_PX / 2, x + BOX_PX / 2, y + BOX_PX / 2) for x, y in points]
+    return boxes

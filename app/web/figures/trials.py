@@ -15,6 +15,9 @@ from app.web.figures.pareto import accuracy_percent, change_of
 from app.web.figures.parts import NARROW_MARGIN, Json, axis, label, layout, limit_shapes, padded, point, ring, whisker
 
 LEAST_POINTS = 3.0
+PLOT_PX = 314
+"""Height of the plot in a chart of 380 px."""
+LABEL_PX = 18
 
 
 def trials_chart(trials: Sequence[TrialView], reference: Evaluation | None) -> Json | None:
@@ -84,7 +87,9 @@ def _notes(
     trials: Sequence[TrialView], place: dict[int, int], base: float | None, limit: float | None, *, short: bool
 ) -> list[Json]:
     size = 11.5 if short else 12.5
-    notes = [_head(trial, place, size, short=short) for trial in trials]
+    lines = [value for value in (base, limit) if value is not None]
+    low, high = _y_range(trials, base, limit)
+    notes = [_head(trial, place, size, [(value, PLOT_PX / (high - low)) for value in lines], short=short) for trial in trials]
     if base is not None:
         corner: Json = {"xref": "paper", "xanchor": "right", "yanchor": "bottom"}
         notes.append(label(0.995, base, "FP32" if short else f"FP32: {base:.1f} &#37;", "$muted", size=size, **corner))
@@ -94,8 +99,11 @@ def _notes(
     return notes
 
 
-def _head(trial: TrialView, place: dict[int, int], size: float, *, short: bool) -> Json:
-    """The number on top of the whisker; a word where the trial is special."""
+def _head(trial: TrialView, place: dict[int, int], size: float, lines: list[tuple[float, float]], *, short: bool) -> Json:
+    """The number on top of the whisker; a word where the trial is special.
+
+    lines: (y, pixels per point) of lines across the chart: a label that would lie on one moves above it.
+    """
     change, accuracy = change_of(trial.evaluation), accuracy_percent(trial.evaluation)
     top = accuracy + (change.high - change.value if change else 0)
     word, colour = str(trial.number), "$ink"
@@ -103,5 +111,9 @@ def _head(trial: TrialView, place: dict[int, int], size: float, *, short: bool) 
         word, colour = f"{trial.number}" if short else f"{trial.number} chosen", "$aa-text"
     elif not trial.kept_in_float:
         word, colour = f"{trial.number}" if short else f"{trial.number} Default", "$int8"
-    anchored: Json = {"xanchor": "center", "yanchor": "bottom", "yshift": 6 if change else 10}
+    lift = 6.0 if change else 10.0
+    for value, scale in sorted(lines):
+        if lift - 2 < (value - top) * scale < lift + LABEL_PX:
+            lift = (value - top) * scale + 3
+    anchored: Json = {"xanchor": "center", "yanchor": "bottom", "yshift": round(lift, 1)}
     return label(place[len(trial.kept_in_float)], round(top, 4), word, colour, size=size, weight=640, **anchored)

@@ -24,14 +24,6 @@ LABELS = {
     "label_offset": "Label offset",
 }
 LARGEST_OFFSET = 1000
-VALUE_RANGES: tuple[tuple[str, str, str], ...] = (
-    ("0 to 255", "0, 0, 0", "1, 1, 1"),
-    ("0 to 1", "0, 0, 0", "255, 255, 255"),
-    ("−1 to 1", "127.5, 127.5, 127.5", "127.5, 127.5, 127.5"),
-    ("ImageNet mean and deviation, RGB", "123.675, 116.28, 103.53", "58.395, 57.12, 57.375"),
-    ("ImageNet mean only, BGR", "103.939, 116.779, 123.68", "1, 1, 1"),
-)
-"""Name, mean, divide by: shortcuts that fill the two fields (static/js/preflight.js)."""
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,22 @@ from typing import Any, Literal
 
 from app.engine.tasks.results import Evaluation
 from app.services.views import ErrorView, ProjectView, RunView, VariantView
-from app.services.wording import half_width
 from app.web.figures import grid_chart, pareto, trials_chart
 from app.web.figures.pareto import accuracy_percent
 from app.web.figures.words import short_name
 from app.web.filters import fps, ms, plural, size
 from app.web.pages.project import ProjectHead, is_labelled, judged_images, project_head
-from app.web.pages.words import Chip, device_words, limit_chip, run_method, runtime_words, speed_chip, state_chip
+from app.web.pages.words import (
+    Chip,
+    device_words,
+    fps_spread,
+    limit_chip,
+    points_text,
+    run_method,
+    runtime_words,
+    speed_chip,
+    state_chip,
+)
 
 State = Literal["measuring", "unmeasured", "baseline", "variants"]
 
@@ -94,7 +103,7 @@ def overview_page(
         download=download,
         download_label="" if download is None else f"Download {short_name(download)}, {size(download.size_bytes)}",
         measured=how_measured(project),
-        limit_text=limit_text or f"{project.max_drop:g}",
+        limit_text=limit_text or points_text(project.max_drop),
         limit_error=limit_error,
         active_run=running,
         run_chip=None if running is None else state_chip(running),
@@ -168,7 +177,7 @@ def _row(variant: VariantView, best: VariantView | None) -> VariantRow:
         best=best is not None and best.id == variant.id and variant.method != "fp32",
         is_original=variant.method == "fp32",
         accuracy="–" if evaluation is None else f"{accuracy_percent(evaluation):.1f} %",
-        fps_spread="" if variant.paired is None else fps(half_width(variant.paired.throughput_fps)),
+        fps_spread="" if variant.paired is None else fps_spread(variant.paired.throughput_fps),
         limit=limit_chip(variant.limit),
         speed=speed_chip(variant.speed),
     )

@@ -245,8 +245,8 @@ def _right(stage: StageView) -> str:
     """What stands at the right of a step: how far, or how long it took."""
     if stage.state == "done":
         return duration(stage.seconds) if stage.seconds is not None else ""
-    if stage.state == "now" and stage.total:
-        return f"{stage.message} · {stage.done:,} of {stage.total:,}" if stage.message else f"{stage.done:,} of {stage.total:,}"
+    if stage.state == "now" and stage.total and not stage.message:
+        return f"{stage.done:,} of {stage.total:,}"
     return stage.message if stage.state in ("now", "failed") else ""
 
 

@@ -7,9 +7,11 @@ from typing import Literal
 
 from app.engine.accuracy_aware.verdict import LimitVerdict
 from app.engine.benchmark.verdict import SpeedState
+from app.engine.numerics.intervals import Interval
 from app.engine.runtimes.base import Capabilities
 from app.services.views import RunView
-from app.web.filters import points_value
+from app.services.wording import half_width
+from app.web.filters import fps, points_value
 
 Tone = Literal["good", "bad", "warn", "none", "live", "live blue"]
 RUNTIMES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
@@ -97,6 +99,18 @@ def kernel_words(device: Capabilities) -> str:
     if device.int8_kernels:
         return "INT8 has native dot products here."
     return "No VNNI: INT8 gains less here, and it is measured, not promised."
+
+
+def fps_spread(interval: Interval) -> str:
+    """The half-width with as many decimals as the value has: 573 ± 7."""
+    shown = fps(interval.value)
+    decimals = len(shown.partition(".")[2])
+    return f"{half_width(interval):.{decimals}f}"
+
+
+def points_text(value: float) -> str:
+    """A limit as a field shows it: 1.0, 0.25."""
+    return f"{value:.1f}" if round(value, 1) == value else f"{value:g}"
 
 
 def _at_least_a_tenth(points: float) -> str:

@@ -21,6 +21,7 @@ from app.web.forms.optimize import LABELS, OptimizeForm
 from app.web.pages.confirm import Confirmation
 from app.web.pages.optimize import OptimizePage, optimize_page
 from app.web.pages.overview import overview_page
+from app.web.pages.words import points_text
 from app.web.templating import render, wants_fragment
 
 router = APIRouter(prefix="/projects", include_in_schema=False)
@@ -56,7 +57,7 @@ def start_baseline(wb: Wb, project_id: str) -> Response:
 def show_optimize(request: Request, wb: Wb, project_id: str) -> Response:
     """The form; for htmx the plan that belongs to its values, which come in the query."""
     project = projects.get_project(wb, project_id)
-    form = OptimizeForm.of(request.query_params, max_drop=f"{project.max_drop:g}")
+    form = OptimizeForm.of(request.query_params, max_drop=points_text(project.max_drop))
     page = _planned(wb, project, form)
     if wants_fragment(request):
         return render(request, "fragments/plan_changed.html", page)
