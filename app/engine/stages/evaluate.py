@@ -11,6 +11,7 @@ import numpy as np
 from app.engine.preprocessing.pipeline import Preprocessing
 from app.engine.runtimes import get_runtime
 from app.engine.stages.context import Progress, StageContext
+from app.engine.stages.pixel_file import PixelFile
 from app.engine.tasks.classification import ClassificationTask
 from app.engine.tasks.evaluator import predict
 from app.engine.tasks.results import Evaluation
@@ -44,21 +45,22 @@ def run(spec: Spec, context: StageContext) -> Result:
         WorkbenchError: `evaluation.empty`, `evaluation.label_out_of_range`, `evaluation.classes`,
             `evaluation.reference_mismatch`, `runtime.*`.
     """
-    pixels, labels = np.load(spec.pixels, mmap_mode="r"), np.load(spec.labels)
-    n = len(pixels)
-    if n == 0:
-        raise WorkbenchError("evaluation.empty", "An evaluation needs at least 1 sample, but there are 0.")
+    labels = np.load(spec.labels)
     require_labels_in_range(labels, spec.task)
     begin = time.perf_counter()
     session = get_runtime(spec.runtime).open(spec.model, threads=1)
-    predictions = predict(
-        session,
-        spec.task,
-        pixels,
-        spec.preprocessing,
-        threads=context.threads,
-        on_done=lambda done: context.report(Progress(done, n)),
-    )
+    with PixelFile(spec.pixels) as pixels:
+        n = len(pixels)
+        if n == 0:
+            raise WorkbenchError("evaluation.empty", "An evaluation needs at least 1 sample, but there are 0.")
+        predictions = predict(
+            session,
+            spec.task,
+            pixels,
+            spec.preprocessing,
+            threads=context.threads,
+            on_done=lambda done: context.report(Progress(done, n)),
+        )
     verdicts = judge_samples(predictions, labels, spec.task)
     reference = None if spec.reference is None else load_verdicts(spec.reference)
     result = Result(summarize(verdicts, reference, time.perf_counter() - begin))

@@ -1,9 +1,7 @@
-"""Decode, resize and crop every sample once: 8-bit pixels and labels as memory-mapped arrays for all later stages."""
+"""Decode, resize and crop every sample once: 8-bit pixels and labels as arrays on disk for all later stages."""
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from PIL import Image
 from app.engine.preprocessing.pipeline import Preprocessing, geometry
 from app.engine.preprocessing.validation import validate
 from app.engine.stages.context import Progress, StageContext
+from app.engine.stages.pixel_file import PixelFile
 from app.engine.stages.samples import Samples, labels_of, spread
 from app.errors import WorkbenchError
 
@@ -54,40 +53,20 @@ def run(spec: Spec, context: StageContext) -> Result:
         chosen = spread(len(samples), spec.samples or len(samples))
         result = Result(len(chosen))
         np.save(context.folder / result.labels_file, labels_of(samples, chosen))
-        pixels = _allocate(context.folder / result.pixels_file, (len(chosen), p.height, p.width, p.channels))
-        for done in _fill(pixels, samples, chosen, p, context.threads):
-            context.report(Progress(done, len(chosen)))
-        pixels.flush()
+        shape = (len(chosen), p.height, p.width, p.channels)
+        with PixelFile.create(context.folder / result.pixels_file, shape) as pixels:
+            for done in _fill(pixels, samples, chosen, p, context.threads):
+                context.report(Progress(done, len(chosen)))
     return result
 
 
-def _allocate(path: Path, shape: tuple[int, ...]) -> np.memmap:
-    """An array file whose space is reserved: a full disk is an error now, not a bus error while writing."""
-    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.posix_fallocate(descriptor, 0, path.stat().st_size)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        needed = f"{pixels.nbytes / 2**30:.1f} GiB"
-        raise WorkbenchError(
-            "stage.disk_full",
-            f"The prepared samples take {needed} of disk, and there is less left.",
-            hint="Free disk space, or use a smaller dataset.",
-        ) from error
-    finally:
-        os.close(descriptor)
-    return pixels
-
-
-def _fill(pixels: np.memmap, samples: Samples, chosen: list[int], p: Preprocessing, threads: int) -> Iterator[int]:
+def _fill(pixels: PixelFile, samples: Samples, chosen: list[int], p: Preprocessing, threads: int) -> Iterator[int]:
     """Writes row k from sample chosen[k]; yields how many rows are done."""
 
     def fill_chunk(start: int) -> int:
         stop = min(start + CHUNK, len(chosen))
         for row in range(start, stop):
-            pixels[row] = sample_pixels(samples.decode(chosen[row]), p, samples[chosen[row]].name)
+            pixels.write_row(row, sample_pixels(samples.decode(chosen[row]), p, samples[chosen[row]].name))
         return stop
 
     with ThreadPoolExecutor(threads) as pool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -19,6 +20,14 @@ from app.errors import WorkbenchError
 
 CHUNK = 16
 """Samples per task of the pool, or one fixed batch if that is larger."""
+
+
+class Rows(Protocol):
+    """An array, or what reads one from disk by rows."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,7 @@ def _batch_scores(session: Session, output: str, x: Array, batch: int) -> np.nda
 def predict(
     session: Session,
     task: ClassificationTask,
-    pixels: np.ndarray,
+    pixels: Rows,
     preprocessing: Preprocessing,
     *,
     threads: int = 1,
@@ -65,7 +74,7 @@ def predict(
     """Predictions for every sample; memory does not grow with classes times samples.
 
     Args:
-        pixels: (n, height, width, channels) uint8, may be memory-mapped.
+        pixels: (n, height, width, channels) uint8, an array or a file of them.
         threads: Requests at a time; the session should have one thread.
         on_done: Called with the number of samples done, from this thread.
 
@@ -79,7 +88,7 @@ def predict(
 
     def predict_chunk(start: int) -> int:
         stop = min(start + chunk, n)
-        x = normalize(np.asarray(pixels[start:stop]), preprocessing, entry.dtype)
+        x = normalize(pixels[start:stop], preprocessing, entry.dtype)
         scores = compute_scores(session, task.output, x)
         _require_classes(scores, task)
         top[start:stop], margin[start:stop] = top_k(scores), margins(scores)
