@@ -19,6 +19,9 @@ class Settings(BaseSettings):
     data: Path = Field(default=Path("data"), description="Folder of the database, blobs, uploads in progress and work folders.")
     database_url: str = Field(default="", description="SQLAlchemy URL; empty: SQLite in the data folder.")
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    trust_network: bool = Field(
+        default=False, description="Listen on other addresses than loopback although there are no accounts yet."
+    )
     port: int = Field(default=8000, description="Port to listen on.")
     allowed_hosts: tuple[str, ...] = Field(
         default=("127.0.0.1", "localhost", "[::1]", "testserver"),

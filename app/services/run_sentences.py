@@ -69,7 +69,7 @@ def run_saying(
     if kind == "baseline" and original is not None:
         return Saying(DONE[kind], baseline_sentence(original))
     if kind == "optimize" and variant is not None:
-        return _optimized(variant, settings, original.name if original else "FP32")
+        return optimized_saying(variant, settings, original.name if original else "FP32")
     return Saying(DONE[kind])
 
 
@@ -92,7 +92,8 @@ def _cancelled(trials: Sequence[TrialView]) -> Saying:
     return Saying(f"You stopped after {len(trials)} {noun}.", _trial(best_trial(trials)))
 
 
-def _optimized(variant: VariantView, settings: QuantizationSettings | None, reference: str) -> Saying:
+def optimized_saying(variant: VariantView, settings: QuantizationSettings | None, reference: str) -> Saying:
+    """What an optimization has made: the gain, and for AccuracyAware first whether the limit is kept."""
     detail = kept_in_float(variant)
     if settings is None or settings.method != "accuracy-aware" or variant.limit is None:
         return Saying(variant_sentence(variant, reference), detail)

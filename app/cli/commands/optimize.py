@@ -1,0 +1,84 @@
+"""workbench optimize"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.bench import open_bench, parse_size
+from app.cli.options import DatasetOption, JsonOption, ModelArgument, PreprocessingOption, RuntimeOption, SizeOption
+from app.cli.output import print_json, print_note
+from app.cli.tables import print_optimization
+from app.engine.quantize.recipe import DropType, Method, Preset, QuantizationSettings
+from app.engine.records import to_json
+from app.errors import WorkbenchError
+from app.services import local
+from app.services.local_results import as_json, report, saying, variant_views
+
+
+def command(
+    model: ModelArgument,
+    dataset: DatasetOption,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Gets model.onnx, recipe.json, preprocessing.json, report.html.")],
+    preprocessing: PreprocessingOption = "auto",
+    method: Annotated[Method, typer.Option(help="Quantize all, or keep a tolerated drop.")] = "default",
+    max_drop: Annotated[float, typer.Option(help="Tolerated drop of top-1 in percent, for accuracy-aware.")] = 1.0,
+    drop_type: Annotated[DropType, typer.Option(help="Points of top-1, or per cent of the FP32 top-1.")] = "absolute",
+    preset: Annotated[Preset, typer.Option(help="Symmetric activations, or asymmetric ones.")] = "performance",
+    subset: Annotated[int, typer.Option(help="Calibration samples.")] = 300,
+    seed: Annotated[int, typer.Option(help="Of the choice of calibration samples.")] = 0,
+    size: SizeOption = None,
+    runtime: RuntimeOption = "onnxruntime",  # noqa: ARG001 - one so far
+    json_output: JsonOption = False,
+) -> None:
+    """Make an INT8 model and measure what it gains and costs. Needs no server and no database."""
+    settings = QuantizationSettings(
+        method=method, preset=preset, max_drop=max_drop, drop_type=drop_type, subset_size=subset, seed=seed
+    )
+    asked_size = parse_size(size)
+    _make_folder(out)
+    with open_bench(near=out) as bench:
+        project = local.open_project(bench, model, dataset, preprocessing, asked_size)
+        result = local.optimize(bench, project, settings)
+        now = datetime.now(UTC)
+        views = variant_views(result, now)
+        _write(out, result, report(result, views, bench.seconds, now))
+        answer = as_json(result, {"original": model, "optimized": out / "model.onnx"}, bench.seconds, bench.peak_memory_mb)
+    for notice in result.notices:
+        print_note(notice.message)
+    if json_output:
+        print_json(answer)
+    else:
+        print_optimization(views, saying(result, views), out)
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"The folder cannot be made: {error.strerror}."
+        raise WorkbenchError("out.not_writable", message, where=str(out)) from error
+
+
+def _write(out: Path, result: local.LocalOptimization, html: str) -> None:
+    """Each file is whole or not there."""
+    _put_text(out / "recipe.json", json.dumps(to_json(result.outcome.recipe), indent=1, ensure_ascii=False) + "\n")
+    _put_text(
+        out / "preprocessing.json",
+        json.dumps(to_json(result.project.inputs.preprocessing), indent=1, ensure_ascii=False) + "\n",
+    )
+    _put_text(out / "report.html", html)
+    part = out / ".model.onnx.part"
+    shutil.copyfile(result.outcome.optimized.model.path, part)
+    part.replace(out / "model.onnx")
+
+
+def _put_text(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
