@@ -123,7 +123,7 @@ def accuracy_bars(variants: Sequence[VariantView], reference: VariantView, max_d
     ]
     above: Json = {"yref": "paper", "yanchor": "bottom"}
     heads = [
-        label(-max_drop, 1.02, f"your limit −{max_drop:g}", xanchor="right", xshift=4, **above),
+        label(-max_drop, 1.02, f"your limit −{max_drop:.1f}", xanchor="right", xshift=4, **above),
         label(0, 1.02, f"same as {escape(_original_name(reference))}", "$muted", xanchor="left", xshift=-4, **above),
     ]
     names = _name_axis(rows)

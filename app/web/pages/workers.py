@@ -111,7 +111,7 @@ def _card(worker: WorkerView) -> WorkerCard:
         worker=worker,
         chip=chip,
         hardware=device_words(worker.device),
-        memory=size(worker.device.memory_bytes),
+        memory=f"{worker.device.memory_bytes / 2**30:.0f} GB",
         runtime=runtime_words(worker.device),
         kernels=kernel_words(worker.device),
         run=run,
