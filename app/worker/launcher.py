@@ -25,7 +25,8 @@ log = structlog.get_logger()
 class WorkerLauncher:
     """Keeps one worker process running while it is entered: `with WorkerLauncher(settings): …`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, module: str = "app.worker") -> None:
+        self._module = module
         self._environment = {**os.environ, **_as_environment(settings), "ORT_DISABLE_TELEMETRY": "1"}
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,7 +50,7 @@ class WorkerLauncher:
         while not self._stopping.is_set():
             started = time.monotonic()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "app.worker", str(os.getpid())],
+                [sys.executable, "-m", self._module, str(os.getpid())],
                 env=self._environment,
                 start_new_session=True,  # Ctrl-C in the terminal ends the server, which then ends the worker
             )

@@ -48,8 +48,15 @@ class Bench:
             self.owner = owner
 
     def start_worker(self) -> subprocess.Popen[bytes]:
+        return self.start("tests.support.gated_worker")
+
+    def start_server(self) -> subprocess.Popen[bytes]:
+        """What stands for the web server: a process that keeps a worker running beside itself."""
+        return self.start("tests.support.launching_parent")
+
+    def start(self, module: str) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "WORKBENCH_DATA": str(self.settings.data), "ORT_DISABLE_TELEMETRY": "1"}
-        command = [sys.executable, "-m", "tests.support.gated_worker"]
+        command = [sys.executable, "-m", module]
         worker = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=self._log, stderr=self._log)
         self._workers.append(worker)
         return worker
@@ -69,8 +76,10 @@ class Bench:
             finally:
                 probe.close()
 
-    def start_run(self, gates: Path | None = None) -> str:
-        run = Run(id=new_id(), owner_id=self.owner, kind="compare", project_id="x", params={"gates": str(gates or self.gates)})
+    def start_run(self, seconds: float = 0.0) -> str:
+        """A run of three stages that wait for their gates and then take `seconds` each."""
+        params = {"gates": str(self.gates), "seconds": seconds}
+        run = Run(id=new_id(), owner_id=self.owner, kind="compare", project_id="x", params=params)
         with self.database.write() as session:
             self.queue.enqueue(session, run)
         return run.id

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+
+from app.engine.stages.__main__ import bind_to_parent
 from app.jobs import workflows
 from app.jobs.durable import DurableExecutor, WorkerContext
 from app.jobs.workflows import Commit
@@ -17,7 +20,7 @@ def three_stages(_context: WorkerContext, executor: DurableExecutor, run: Run) -
     executor.plan(labels)
     total = 0
     for number, label in enumerate(labels, 1):
-        params = {"number": number, "gates": run.params["gates"]}
+        params = {"number": number, **run.params}
         outcome = executor.run("gated", files={}, params=params, label=label, memo=False, exclusive=number == STAGES)
         total += int(outcome.files["number.txt"].path.read_text())
 
@@ -29,5 +32,7 @@ def three_stages(_context: WorkerContext, executor: DurableExecutor, run: Run) -
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        bind_to_parent(int(sys.argv[1]))
     workflows.PIPELINES["compare"] = three_stages
     run_worker(Settings(), package="tests.support.stages")

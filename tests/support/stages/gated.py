@@ -15,6 +15,8 @@ class Spec:
     number: int
     gates: str
     """Folder of the test: `starts` gets a line per start; `open-<number>` lets the stage end."""
+    seconds: float = 0.0
+    """What it then still takes."""
 
 
 @dataclass(frozen=True)
@@ -31,5 +33,6 @@ def run(spec: Spec, context: StageContext) -> Result:
     context.report(Progress(0, 1, f"stage {spec.number} waits"))
     while not (gates / f"open-{spec.number}").exists():
         time.sleep(0.01)
+    time.sleep(spec.seconds)
     (context.folder / "number.txt").write_text(str(spec.number), encoding="ascii")
     return Result(spec.number, os.getpid())
