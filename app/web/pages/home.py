@@ -144,7 +144,7 @@ def card_action(project: ProjectView) -> CardAction:
     if project.active_run is not None:
         return CardAction("Watch", f"/runs/{project.active_run.id}", described=f"Watch the run of {project.name}")
     if project.best is not None and project.best.method != "fp32":
-        href = f"/variants/{project.best.id}/model"
+        href = f"/variants/{project.best.id}/model.onnx"
         return CardAction("Download", href, "get", f"Download the best variant of {project.name}")
     if project.best is not None and len(project.variants) > 1:
         return CardAction("Why?", f"/projects/{project.id}", described=f"Why FP32 was kept in {project.name}")

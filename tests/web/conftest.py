@@ -1,0 +1,29 @@
+"""The real application over a real database in a temporary folder; no worker, so jobs wait in the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from app.main import build_app
+from app.services.context import Workbench, open_workbench
+from tests.support.databases import migrated
+
+
+@pytest.fixture
+def wb(tmp_path: Path) -> Iterator[Workbench]:
+    workbench = open_workbench(migrated(tmp_path / "data"))
+    yield workbench
+    workbench.close()
+
+
+@pytest.fixture
+def client(wb: Workbench) -> TestClient:
+    """Answers 500 as a browser would see it, instead of raising here."""
+    return TestClient(build_app(wb), raise_server_exceptions=False, follow_redirects=False)
+
+
+HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}
