@@ -119,11 +119,16 @@ class DurableExecutor(StageExecutor):
             return None
 
         def find() -> StageMemo | None:
-            with self._context.database.read() as session:
-                return session.get(StageMemo, task.key)
+            """Under the write lock, and marked as used: what it names is not collected for a week."""
+            with self._context.database.write() as session:
+                known = session.get(StageMemo, task.key)
+                if known is None or not all(self._context.blobs.exists(sha256) for sha256 in known.files.values()):
+                    return None
+                known.used_at = utc_now()
+                return known
 
         known = patiently(find)
-        if known is None or not all(self._context.blobs.exists(sha256) for sha256 in known.files.values()):
+        if known is None:
             return None
         journal.end("finished", "Known from an earlier run")
         return {**known.result, "files": known.files}
@@ -167,8 +172,9 @@ class DurableExecutor(StageExecutor):
                 for fact in _distinct(facts.values()):
                     blobs.record(session, fact)
                 if task.memo:
+                    now = utc_now()
                     memo = {"key": task.key, "stage": task.stage, "result": outcome, "files": files}
-                    insert_new(session, StageMemo, **memo, created_at=utc_now())
+                    insert_new(session, StageMemo, **memo, created_at=now, used_at=now)
                 session.add(journal.event("finished"))
 
         patiently(commit)

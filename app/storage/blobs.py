@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from app.errors import NotFoundError, UnavailableError
@@ -92,12 +92,14 @@ class BlobStore:
             part.unlink(missing_ok=True)
 
     def record(self, session: Session, facts: BlobFacts) -> None:
-        """Insert the row, unless it is there. The write lock of the transaction keeps `sweep` away until it commits.
+        """Insert the row, or renew the one that is there. The transaction's write lock keeps `sweep` away until it commits.
 
         Raises:
             UnavailableError: `blob.swept` when the file, unnamed for a day, was swept before this: add it again.
         """
-        insert_new(session, Blob, sha256=facts.sha256, size_bytes=facts.size_bytes, created_at=utc_now())
+        now = utc_now()
+        if not insert_new(session, Blob, sha256=facts.sha256, size_bytes=facts.size_bytes, created_at=now):
+            session.execute(update(Blob).where(Blob.sha256 == facts.sha256).values(created_at=now))
         if not self.exists(facts.sha256):
             raise UnavailableError("blob.swept", "The file was removed before it was recorded.", hint="Try again.")
 

@@ -266,3 +266,5 @@ class StageMemo(Base):
     result: Mapped[dict[str, Any]]
     files: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    used_at: Mapped[datetime] = mapped_column(default=utc_now)
+    """Forgotten a week after this, with files that nothing else names."""

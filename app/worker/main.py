@@ -26,6 +26,7 @@ from app.jobs.workflows import register_workflows
 from app.settings import Settings
 from app.storage.blobs import BlobStore
 from app.storage.database import Database
+from app.storage.garbage import forget_unnamed
 from app.storage.ids import new_id
 from app.storage.migration import migrate
 from app.worker.logs import configure_logs
@@ -117,6 +118,7 @@ def _supervise(context: WorkerContext) -> None:
             if time.monotonic() >= next_sweep:
                 next_sweep = time.monotonic() + SWEEP_INTERVAL_S
                 supervision.sweep_work(context.settings, context.database)
+                forget_unnamed(context.database)
                 context.blobs.sweep(context.database)
         except UnavailableError as error:
             log.warning("cannot look after the others now", code=error.code)
