@@ -6,11 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from starlette.testclient import TestClient
 
 from app.main import build_app
 from app.services.context import Workbench, open_workbench
 from tests.support.databases import migrated
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> Iterator[None]:
+    """structlog's default draws every local variable of a traceback, which takes seconds."""
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -24,6 +33,3 @@ def wb(tmp_path: Path) -> Iterator[Workbench]:
 def client(wb: Workbench) -> TestClient:
     """Answers 500 as a browser would see it, instead of raising here."""
     return TestClient(build_app(wb), raise_server_exceptions=False, follow_redirects=False)
-
-
-HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}

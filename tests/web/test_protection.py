@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app.web.middleware import MAX_BODY_BYTES, SECURITY_HEADERS
+from tests.support.htmx import HTMX
 
 
 def test_policy_allows_nothing_inline_and_nothing_foreign() -> None:
@@ -103,7 +104,7 @@ def test_a_part_that_broke_offers_another_try(client: TestClient) -> None:
     def part() -> None:
         raise ZeroDivisionError
 
-    answer = client.get("/part", headers={"HX-Request": "true", "HX-Request-Type": "partial"})
+    answer = client.get("/part", headers=HTMX)
     assert answer.status_code == 500
     assert "<html" not in answer.text
     assert 'hx-get="/part"' in answer.text
