@@ -91,7 +91,8 @@ def insert_new(session: Session, table: Any, **values: Any) -> bool:
     """Insert a row unless one with the same key exists; whether it was inserted."""
     insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
     statement = insert(table).values(**values).on_conflict_do_nothing()
-    return bool(session.connection().execute(statement).rowcount)
+    inserted = session.connection().execute(statement.returning(*table.__table__.primary_key))  # PostgreSQL tells no row count
+    return inserted.first() is not None
 
 
 def ensure_local_user(session: Session) -> str:
