@@ -7,13 +7,11 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from app.api.site import create_api
 from app.errors import WorkbenchError
 from app.services.context import Workbench, open_workbench
-from app.services.uploads import sweep_parts
 from app.settings import Settings
 from app.storage.migration import migrate
 from app.web.errors import show_error, show_http_error, show_unexpected_error
@@ -35,7 +33,6 @@ def build_app(wb: Workbench) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(sweep_parts, wb)
         yield
         wb.close()
 
