@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from app.engine.calibration.collector import collect_statistics
 from app.engine.calibration.observers import save_statistics
 from app.engine.calibration.range_estimators import NEEDS_HISTOGRAM
@@ -17,7 +15,8 @@ from app.engine.quantize.preparation import prepare_graph
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.runtimes import get_runtime
 from app.engine.stages.context import Progress, StageContext
-from app.engine.stages.feeding import batches, fixed_batch
+from app.engine.stages.feeding import batches
+from app.engine.stages.pixel_file import PixelFile
 from app.errors import WorkbenchError
 
 
@@ -42,10 +41,19 @@ def run(spec: Spec, context: StageContext) -> Result:
     Raises:
         WorkbenchError: `calibration.empty`, `quantize.nothing_to_quantize`, and those of `prepare_graph`.
     """
-    pixels = np.load(spec.pixels, mmap_mode="r")
+    with PixelFile(spec.pixels) as pixels:
+        return _calibrate(spec, pixels, context)
+
+
+def _calibrate(spec: Spec, pixels: PixelFile, context: StageContext) -> Result:
     numbers = choose_samples(len(pixels), spec.settings)
     if not numbers:
         raise WorkbenchError("calibration.empty", "Calibration needs at least 1 sample, but the dataset has 0.")
+    if len(numbers) < spec.settings.subset_size:
+        clamped = (
+            f"{spec.settings.subset_size} calibration samples were asked for; the dataset has {len(numbers)}, all are used"
+        )
+        context.report(Progress(0, len(numbers), clamped))
     result = Result(numbers, 0)
     prepared = prepare_graph(spec.model, context.folder / result.prepared_file)
     placement = place(prepared, ONNXRUNTIME)
@@ -55,19 +63,12 @@ def run(spec: Spec, context: StageContext) -> Result:
             "No layer of this model has constant weights and an integer kernel in onnxruntime, so INT8 gains nothing.",
             hint="INT8 pays for Conv, Gemm and MatMul layers with weights in the file.",
         )
-    if len(numbers) < spec.settings.subset_size:
-        clamped = (
-            f"{spec.settings.subset_size} calibration samples were asked for; the dataset has {len(numbers)}, all are used"
-        )
-        context.report(Progress(0, len(numbers), clamped))
-    shape = prepared.graph.input[0].type.tensor_type.shape.dim
-    batch = fixed_batch([dim.dim_value or dim.dim_param for dim in shape]) or 1
     tensors = observed_tensors(prepared, placement)
     statistics = collect_statistics(
         get_runtime("onnxruntime"),
         prepared,
         tensors,
-        batches(pixels, numbers, spec.preprocessing, batch),
+        batches(pixels, numbers, spec.preprocessing, prepared),
         histogram=spec.settings.range_estimator in NEEDS_HISTOGRAM,
         threads=context.threads,
         on_batch=lambda seen: context.report(Progress(min(seen, len(numbers)), len(numbers))),

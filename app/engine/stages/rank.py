@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import onnx
 
 from app.engine.accuracy_aware.sensitivity import Sensitivity, rank_groups
@@ -15,7 +14,8 @@ from app.engine.quantize.placement import ONNXRUNTIME, place
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.runtimes import get_runtime
 from app.engine.stages.context import Progress, StageContext
-from app.engine.stages.feeding import batches, fixed_batch
+from app.engine.stages.feeding import batches
+from app.engine.stages.pixel_file import PixelFile
 
 RANKING_SAMPLES = 16
 """10 to 24 samples give a stable order (accuracy.md §5.1)."""
@@ -38,12 +38,10 @@ class Result:
 
 def run(spec: Spec, context: StageContext) -> Result:
     prepared = onnx.load(spec.prepared)
-    pixels = np.load(spec.pixels, mmap_mode="r")
     placement = place(prepared, ONNXRUNTIME)
     total = len(placement.groups)
-    shape = prepared.graph.input[0].type.tensor_type.shape.dim
-    batch = fixed_batch([dim.dim_value or dim.dim_param for dim in shape]) or 1
-    numbers = spec.samples[:RANKING_SAMPLES]
+    with PixelFile(spec.pixels) as pixels:
+        inputs = list(batches(pixels, spec.samples[:RANKING_SAMPLES], spec.preprocessing, prepared))
 
     def on_group(done: int, _: Sensitivity) -> None:
         context.report(Progress(done, total))
@@ -54,7 +52,7 @@ def run(spec: Spec, context: StageContext) -> Result:
         placement,
         load_statistics(spec.statistics),
         spec.settings,
-        list(batches(pixels, numbers, spec.preprocessing, batch)),
+        inputs,
         threads=context.threads,
         on_group=on_group,
     )
