@@ -61,7 +61,7 @@ def _unpack(archive: Path, folder: Path) -> Path:
             if target.exists():
                 raise WorkbenchError("model.archive", f"Two files in the zip are named {target.name}.", where=member.name)
             with target.open("xb") as file:
-                for chunk in iter(lambda: member.read(COPY_BYTES), b""):
+                while chunk := member.read(COPY_BYTES):
                     file.write(chunk)
             if target.suffix.lower() == ".onnx":
                 models.append(target)
