@@ -75,7 +75,7 @@ def run_saying(
 
 def _running(kind: RunKind, stages: Sequence[StageView], trials: Sequence[TrialView]) -> Saying:
     now = next((stage for stage in stages if stage.state == "now"), None)
-    doing = f"{DOING[kind]}." if now is None else f"{DOING[kind]}: {now.label[0].lower()}{now.label[1:]}."
+    doing = f"{DOING[kind]}." if now is None else f"{DOING[kind]}: {_lower_first(now.label)}."
     if not trials:
         return Saying(doing, now.message if now else "")
     best = best_trial(trials)
@@ -139,4 +139,5 @@ def _trial(trial: TrialView, *, lower: bool = False) -> str:
 
 
 def _lower_first(text: str) -> str:
-    return text if text.startswith("INT8") else f"{text[0].lower()}{text[1:]}"
+    """For the middle of a sentence; `INT8 …` and `FP32 …` keep their capitals."""
+    return text if text[:2].isupper() else f"{text[0].lower()}{text[1:]}"

@@ -1,4 +1,4 @@
-"""Rows in a real database: a workbench in a temporary folder, and projects, runs and workers as the worker would leave them.
+"""Rows in a real database: projects, runs and workers as the worker would leave them.
 
 What is stored comes from `tests.support.factories`, so that a page over these rows shows the numbers of the mock-up.
 """
@@ -9,7 +9,6 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,11 +19,9 @@ from app.engine.benchmark.results import Environment, PairedResult
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.records import to_json
 from app.engine.stages.preflight import Result
-from app.services.context import Workbench, open_workbench
+from app.services.context import Workbench
 from app.services.views import VariantView
-from app.settings import Settings
 from app.storage.ids import new_id
-from app.storage.migration import migrate
 from app.storage.tables import (
     Comparison,
     Dataset,
@@ -50,13 +47,6 @@ class StoredProject:
     """That made them; "" for the original."""
     model_id: str
     dataset_id: str
-
-
-def a_workbench(folder: Path, **settings: Any) -> Workbench:
-    """Over a new, migrated SQLite database in `folder`."""
-    made = Settings(data=folder, cores=2, **settings)
-    migrate(made)
-    return open_workbench(made)
 
 
 def store_worker(wb: Workbench, **changes: Any) -> str:

@@ -77,7 +77,7 @@ class OverviewPage:
 
 
 def overview_page(
-    project: ProjectView, *, limit_text: str = "", limit_error: str = "", failed: ErrorView | None = None
+    project: ProjectView, *, limit_text: str | None = None, limit_error: str = "", failed: ErrorView | None = None
 ) -> OverviewPage:
     original = project.original
     optimized = len(project.variants) > 1
@@ -104,7 +104,7 @@ def overview_page(
         download=download,
         download_label="" if download is None else f"Download {short_name(download)}, {size(download.size_bytes)}",
         measured=how_measured(project),
-        limit_text=limit_text or points_text(project.max_drop),
+        limit_text=points_text(project.max_drop) if limit_text is None else limit_text,
         limit_error=limit_error,
         active_run=running,
         run_chip=None if running is None else state_chip(running),

@@ -61,10 +61,13 @@ def follow(request: Request, wb: Wb, run_id: str, after: int = 0) -> Response:
     """
     runs.position(wb, run_id)  # 404 before the stream begins
     seen = request.headers.get("Last-Event-ID", "")
-    return EventSourceResponse(_events(wb, run_id, int(seen) if seen.isdecimal() else after), ping=15)
+    return EventSourceResponse(follow_run(wb, run_id, int(seen) if seen.isdecimal() else after), ping=15)
 
 
-async def _events(wb: Workbench, run_id: str, after: int) -> AsyncIterator[ServerSentEvent]:
+async def follow_run(
+    wb: Workbench, run_id: str, after: int, *, poll_seconds: float = POLL_SECONDS
+) -> AsyncIterator[ServerSentEvent]:
+    """The events of one reader who has seen everything up to `after`."""
     told: tuple[int, RunState | None] = (after, None)
     while True:
         try:
@@ -78,7 +81,7 @@ async def _events(wb: Workbench, run_id: str, after: int) -> AsyncIterator[Serve
         told = (max(position, told[0]), state)
         if news:
             yield ServerSentEvent(data=state, event="changed", id=str(position))
-        await anyio.sleep(POLL_SECONDS)
+        await anyio.sleep(poll_seconds)
 
 
 def _other_page(run: RunView) -> str:
