@@ -181,7 +181,7 @@ def _fitted_layer(convolutions: dict[str, np.ndarray], classes: int, width: int)
     """Weight (classes, width) and bias (classes,) float32 that turn pooled features into one-hot scores."""
     labels = np.repeat(np.arange(classes), 12)
     side = (FEATURE_SIDE, FEATURE_SIDE)
-    images = [class_image(int(label), classes, seed=10_000 + n, size=side) for n, label in enumerate(labels)]
+    images = [class_image(int(label), classes, seed=10_000 + n).resize(side) for n, label in enumerate(labels)]
     x = np.stack([np.asarray(image, np.float32) for image in images]).transpose(0, 3, 1, 2) / 255
     features = _features(convolutions, x, width)
     mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
