@@ -37,6 +37,10 @@ from app.storage.tables import (
 )
 from tests.support import factories
 
+NOT_OPENED = b"the web opens no uploaded file"
+PICTURES = 3
+"""Different previews of a preflight: each is a file with its own sync."""
+
 
 @dataclass(frozen=True)
 class StoredProject:
@@ -59,28 +63,34 @@ def store_worker(wb: Workbench, **changes: Any) -> str:
 
 def store_model(wb: Workbench, *, description: Any = None, **changes: Any) -> str:
     """A model that is ready; its file holds no network."""
-    sha256 = store_blob(wb, b"not opened by the web " + new_id().encode())
-    described = factories.a_model_description() if description is None else description
+    sha256 = store_blob(wb, NOT_OPENED)
     with wb.database.write() as session:
-        values = {"name": "mobilenet-v2.onnx", "state": "ready", "size_bytes": 14_000_000, **changes}
-        row = Model(
-            id=new_id(), owner_id=wb.user_id, upload_sha256=sha256, sha256=sha256, description=to_json(described), **values
-        )
-        session.add(row)
-        return row.id
+        return _add_model(wb, session, sha256, description, **changes)
 
 
 def store_dataset(wb: Workbench, *, description: Any = None, **changes: Any) -> str:
-    sha256 = store_blob(wb, b"images " + new_id().encode())
-    described = factories.a_dataset_description() if description is None else description
+    sha256 = store_blob(wb, NOT_OPENED)
     with wb.database.write() as session:
-        values = {"name": "imagenet-sample-500", "state": "ready", "size_bytes": 55_000_000, **changes}
-        files = {"index.json": sha256, "samples.pack": sha256}
-        row = Dataset(
-            id=new_id(), owner_id=wb.user_id, upload_sha256=sha256, files=files, description=to_json(described), **values
-        )
-        session.add(row)
-        return row.id
+        return _add_dataset(wb, session, sha256, description, **changes)
+
+
+def _add_model(wb: Workbench, session: Session, sha256: str, description: Any = None, **changes: Any) -> str:
+    described = to_json(factories.a_model_description() if description is None else description)
+    values = {"name": "mobilenet-v2.onnx", "state": "ready", "size_bytes": 14_000_000, "description": described, **changes}
+    row = Model(id=new_id(), owner_id=wb.user_id, upload_sha256=sha256, sha256=sha256, **values)
+    session.add(row)
+    session.flush()
+    return row.id
+
+
+def _add_dataset(wb: Workbench, session: Session, sha256: str, description: Any = None, **changes: Any) -> str:
+    described = to_json(factories.a_dataset_description() if description is None else description)
+    values = {"name": "imagenet-sample-500", "state": "ready", "size_bytes": 55_000_000, "description": described, **changes}
+    files = {"index.json": sha256, "samples.pack": sha256}
+    row = Dataset(id=new_id(), owner_id=wb.user_id, upload_sha256=sha256, files=files, **values)
+    session.add(row)
+    session.flush()
+    return row.id
 
 
 def store_blob(wb: Workbench, content: bytes) -> str:
@@ -93,36 +103,46 @@ def store_blob(wb: Workbench, content: bytes) -> str:
 
 
 def store_project(
-    wb: Workbench, variants: Sequence[VariantView] | None = None, *, name: str = "MobileNet-v2 on ImageNet-500", **changes: Any
+    wb: Workbench,
+    variants: Sequence[VariantView] | None = None,
+    *,
+    name: str = "MobileNet-v2 on ImageNet-500",
+    model_id: str = "",
+    predictions: bool = False,
+    **changes: Any,
 ) -> StoredProject:
     """A project whose variants have these measurements; all of them in one paired comparison.
 
     The first view is the original. An original without evaluation is a project before its baseline.
+    predictions: Store the verdicts per image too, for comparisons against another reference.
     """
     views = factories.three_variants() if variants is None else tuple(variants)
     labelled = views[0].evaluation is None or views[0].evaluation.has_labels
     described = factories.a_dataset_description(**({} if labelled else {"labelled": 0, "classes": 0}))
-    model_id = changes.pop("model_id", None) or store_model(wb)
-    dataset_id = changes.pop("dataset_id", None) or store_dataset(wb, description=described)
     example = factories.a_project()
-    row = Project(
-        id=new_id(),
-        owner_id=wb.user_id,
-        name=name,
-        model_id=model_id,
-        dataset_id=dataset_id,
-        **{"preprocessing": to_json(example.preprocessing), "task": to_json(example.task), **changes},
-    )
-    predictions = [store_predictions(wb, view) for view in views]
+    file = store_blob(wb, NOT_OPENED)
+    verdicts = [store_predictions(wb, view) if predictions else "" for view in views]
     with wb.database.write() as session:
+        row = Project(
+            id=new_id(),
+            owner_id=wb.user_id,
+            name=name,
+            model_id=model_id or _add_model(wb, session, file),
+            dataset_id=_add_dataset(wb, session, file, described),
+            **{"preprocessing": to_json(example.preprocessing), "task": to_json(example.task), **changes},
+        )
         session.add(row)
         session.flush()
-        stored = [_store_variant(wb, session, row.id, view, sha) for view, sha in zip(views, predictions, strict=True)]
+        stored = [_store_variant(wb, session, row.id, view, sha) for view, sha in zip(views, verdicts, strict=True)]
         if all(view.paired is not None for view in views) and len(views) > 1:
             _store_comparison(wb, session, row.id, views, [variant.id for variant in stored])
-        ids = tuple(variant.id for variant in stored)
-        runs = tuple(variant.run_id or "" for variant in stored)
-    return StoredProject(row.id, ids, runs, model_id, dataset_id)
+        return StoredProject(
+            id=row.id,
+            variant_ids=tuple(variant.id for variant in stored),
+            run_ids=tuple(variant.run_id or "" for variant in stored),
+            model_id=row.model_id,
+            dataset_id=row.dataset_id,
+        )
 
 
 def store_run(
@@ -157,9 +177,9 @@ def store_run(
         session.flush()
         for trial in trials:
             session.add(Trial(run_id=run.id, number=trial.number, data=_trial_json(trial)))
-    for stage, event, done, total, message in events:
-        store_event(wb, run.id, stage, event, done, total, message)
-    return run.id
+        for event in events:
+            _add_event(session, run.id, *event)
+        return run.id
 
 
 def store_preflight(wb: Workbench, model_id: str, dataset_id: str, result: Result | None = None, **changes: Any) -> str:
@@ -175,8 +195,9 @@ def store_preflight(wb: Workbench, model_id: str, dataset_id: str, result: Resul
     }
     values = {"kind": "preflight", "state": "succeeded", "params": params, **changes}
     if values["state"] == "succeeded":
-        pictures = {name: store_blob(wb, _jpeg(number)) for number, name in enumerate(found.preview_files)}
-        values["result"] = {"result": to_json(found), "files": pictures}
+        pictures = [store_blob(wb, _jpeg(number)) for number in range(PICTURES)]
+        files = {name: pictures[number % PICTURES] for number, name in enumerate(found.preview_files)}
+        values["result"] = {"result": to_json(found), "files": files}
     return store_run(wb, **values)
 
 
@@ -188,10 +209,14 @@ def _jpeg(number: int) -> bytes:
 
 def store_event(wb: Workbench, run_id: str, stage: str, kind: str, done: int = 0, total: int = 0, message: str = "") -> int:
     with wb.database.write() as session:
-        row = StageEvent(run_id=run_id, stage=stage, attempt=1, kind=kind, done=done, total=total, message=message)
-        session.add(row)
-        session.flush()
-        return row.id
+        return _add_event(session, run_id, stage, kind, done, total, message)
+
+
+def _add_event(session: Session, run_id: str, stage: str, kind: str, done: int, total: int, message: str) -> int:
+    row = StageEvent(run_id=run_id, stage=stage, attempt=1, kind=kind, done=done, total=total, message=message)
+    session.add(row)
+    session.flush()
+    return row.id
 
 
 def end_run(wb: Workbench, run_id: str, state: str, **changes: Any) -> None:

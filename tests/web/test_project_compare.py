@@ -34,7 +34,7 @@ def test_the_choice_is_in_the_url(wb: Workbench, client: TestClient) -> None:
 
 
 def test_another_variant_can_be_the_reference(wb: Workbench, client: TestClient) -> None:
-    project = rows.store_project(wb)
+    project = rows.store_project(wb, predictions=True)
     _, aware, default = project.variant_ids
     text = squeezed(whole_page(client.get(f"/projects/{project.id}/compare?against={default}").text).text)
     assert "Against INT8 Default, 95 % sure" in text
