@@ -5,17 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from app.engine.datasets.class_names import ClassNames
+from app.engine.datasets.class_names import MAX_CLASSES, ClassNames
 from app.engine.datasets.class_tree import Tree
 from app.engine.datasets.listing import MAX_LABEL
 from app.engine.datasets.recognised import Recognised, count_notice, fit_class_names, part_notice
+from app.errors import WorkbenchError
 
 _NUMBER = re.compile(r"[0-9]{1,7}")
 
 
 def read_folders(tree: Tree, names: ClassNames) -> Recognised:
-    """Samples in the order of labels, then of names."""
+    """Samples in the order of labels, then of names.
+
+    Raises:
+        WorkbenchError: `dataset.too_many_classes`.
+    """
     folders = tuple(tree.folders)
+    if len(folders) > MAX_CLASSES:
+        raise WorkbenchError(
+            "dataset.too_many_classes",
+            f"The images lie in {len(folders):,} folders, and each would be a class; at most {MAX_CLASSES:,} can be.",
+            hint="Put all images in one folder, beside a val.txt if they have labels.",
+        )
     empty = [folder for folder, images in tree.folders.items() if not images]
     notices = [
         *part_notice(tree),

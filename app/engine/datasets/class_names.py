@@ -13,6 +13,8 @@ _STEMS = """
 """
 FILE_NAMES = frozenset(f"{stem}.txt" for stem in _STEMS.split())
 LONGEST = 80
+MAX_CLASSES = 30_000
+"""ImageNet-21k has 21,841; a longer text is no list of classes."""
 _WORDNET = re.compile(r"(?P<id>n[0-9]{8})\s+(?P<name>\S.*)")
 _NUMBERED = re.compile(r"(?P<id>[0-9]{1,9})[\s:,;=]+(?P<name>\S.*)")
 
@@ -38,8 +40,11 @@ def is_names_file(name: str) -> bool:
 
 
 def parse_class_names(text: str) -> ClassNames:
+    """No names for a text that is too long."""
     lines = [line.strip() for line in text.split("\n")]
     lines = [line for line in lines if line and not line.startswith("#")]
+    if len(lines) > MAX_CLASSES:
+        return ClassNames()
     wordnet = [match for line in lines if (match := _WORDNET.fullmatch(line))]
     if len(wordnet) == len(lines):
         return ClassNames(_first_synonyms([match["name"] for match in wordnet]), tuple(match["id"] for match in wordnet))

@@ -114,3 +114,5 @@ def _facts_or_reason(data: bytes, *, too_large: bool) -> ImageFacts | str:
         return examine_image(data)
     except UnreadableImageError as error:
         return str(error)
+    except MemoryError:
+        return "it needs more memory than there is"  # some decoders claim theirs before the size is known

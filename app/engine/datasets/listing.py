@@ -15,8 +15,8 @@ from app.errors import WorkbenchError
 MAX_LABEL = 100_000
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 LISTING_NAMES = ("val.txt", "validation.txt", "val_list.txt", "val_map.txt", "test.txt", "train.txt", "listing.txt", "list.txt")
-"""In the order of choice; these are taken for listings even if nothing in them is right."""
-_LINE = re.compile(r"(?P<file>.*?\S)\s*[\s,;]\s*(?P<label>\S+)")
+"""In the order of choice."""
+SEPARATORS = " \t,;"
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 
 
@@ -35,7 +35,7 @@ def is_image_name(name: str) -> bool:
 def looks_like_listing(text: str) -> bool:
     """Most lines begin with the name of an image and have something after it."""
     lines = _lines(text)
-    matching = sum(1 for _, line in lines if (match := _LINE.fullmatch(line)) and is_image_name(_unquoted(match["file"])))
+    matching = sum(is_image_name(_split(line)[0]) for _, line in lines)
     return matching > 0 and 2 * matching >= len(lines)
 
 
@@ -112,10 +112,9 @@ _HINT = "Each line must be: file name, space, label as a whole number."
 
 
 def _parse_line(line: str, where: str, number: int) -> Line:
-    match = _LINE.fullmatch(line)
-    if match is None:
+    file, label = _split(line)
+    if not file:
         raise WorkbenchError("dataset.bad_listing", f"The line has no label: {showable(line)}.", where=where, hint=_HINT)
-    label = match["label"]
     if not _INTEGER.fullmatch(label):
         message = f"A label must be a whole number, but this one is “{showable(label)}”."
         raise WorkbenchError("dataset.bad_listing", message, where=where, hint=_HINT)
@@ -126,7 +125,7 @@ def _parse_line(line: str, where: str, number: int) -> Line:
             where=where,
             hint="Labels are positions in the model's output, counted from 0.",
         )
-    return Line(number, _unquoted(match["file"]), int(label))
+    return Line(number, file, int(label))
 
 
 def _lines(text: str) -> list[tuple[int, str]]:
@@ -135,5 +134,8 @@ def _lines(text: str) -> list[tuple[int, str]]:
     return [(number, line) for number, line in stripped if line and not line.startswith("#")]
 
 
-def _unquoted(file: str) -> str:
-    return file[1:-1] if len(file) > 1 and file[0] == file[-1] == '"' else file
+def _split(line: str) -> tuple[str, str]:
+    """File and label, at the last blank, tab, comma or semicolon; "" for the file when there is none."""
+    line = line.rstrip(SEPARATORS)
+    cut = max(line.rfind(separator) for separator in SEPARATORS)
+    return line[: cut + 1].rstrip(SEPARATORS).strip('"'), line[cut + 1 :].strip('"')

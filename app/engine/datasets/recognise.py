@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 
 from app.engine.datasets.class_folders import read_folders
 from app.engine.datasets.class_names import ClassNames, is_names_file, parse_class_names
@@ -38,15 +38,17 @@ def recognise(sizes: Mapping[str, int], folders: Collection[str], read_texts: Re
     files = {name: size for name, size in sizes.items() if not _is_clutter(name)}
     images = [name for name in files if is_image_name(name)]
     texts = read_texts(_texts_to_read(files))
-    listings = sorted((name for name in texts if _is_listing(name, texts[name])), key=lambda name: _rank(name, texts[name]))
-    names = _class_names({name: text for name, text in texts.items() if name not in listings})
-    if listings:
-        return read_listing(listings, texts[listings[0]], [name for name in files if name not in texts], images, names)
+    others = [name for name in files if name not in texts]
+    names = _class_names(texts)
+    if listings := _by_choice(texts, [name for name in texts if looks_like_listing(texts[name])]):
+        return read_listing(listings, texts[listings[0]], others, images, names)
     if not images:
         raise _empty(sizes)
     tree = build_tree(images, folders, files)
     if len(tree.loose) < sum(len(inside) for inside in tree.folders.values()):
         return read_folders(tree, names)
+    if named := _by_choice(texts, [name for name in texts if _base(name) in LISTING_NAMES]):
+        return read_listing(named[:1], texts[named[0]], others, images, names)  # says what is wrong with it
     everything = sorted(set(images).difference(tree.unused))
     return Recognised("unlabelled", tuple((name, None) for name in everything), names.names, part_notice(tree))
 
@@ -66,14 +68,14 @@ def _texts_to_read(files: Mapping[str, int]) -> list[str]:
     return sorted(texts, key=lambda name: (unknown(name), name.count("/"), name))[:MAX_TEXTS]
 
 
-def _is_listing(name: str, text: str) -> bool:
-    return looks_like_listing(text) or _base(name) in LISTING_NAMES
-
-
-def _rank(name: str, text: str) -> tuple[int, int, int, str]:
+def _by_choice(texts: Mapping[str, str], listings: Collection[str]) -> list[str]:
     """Known names in their order, the outermost, the longest."""
-    place = LISTING_NAMES.index(_base(name)) if _base(name) in LISTING_NAMES else len(LISTING_NAMES)
-    return place, name.count("/"), -len(text), name
+
+    def rank(name: str) -> tuple[int, int, int, str]:
+        place = LISTING_NAMES.index(_base(name)) if _base(name) in LISTING_NAMES else len(LISTING_NAMES)
+        return place, name.count("/"), -len(texts[name]), name
+
+    return sorted(listings, key=rank)
 
 
 def _base(name: str) -> str:
@@ -81,12 +83,13 @@ def _base(name: str) -> str:
 
 
 def _class_names(texts: Mapping[str, str]) -> ClassNames:
-    named = sorted((name for name in texts if is_names_file(name)), key=lambda name: (name.count("/"), name))
+    files = (name for name in texts if is_names_file(name) and not looks_like_listing(texts[name]))
+    named = sorted(files, key=lambda name: (name.count("/"), name))
     return parse_class_names(texts[named[0]]) if named else ClassNames()
 
 
 def _empty(sizes: Collection[str]) -> WorkbenchError:
-    inner: Sequence[str] = sorted(name for name in sizes if name.lower().endswith(ARCHIVE_SUFFIXES))
+    inner = sorted(name for name in sizes if name.lower().endswith(ARCHIVE_SUFFIXES))
     if inner:
         return WorkbenchError(
             "archive.nested",

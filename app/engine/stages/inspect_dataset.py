@@ -91,11 +91,17 @@ def _list_files(upload: Path) -> tuple[dict[str, int], Collection[str]]:
 
 
 def _read_texts(upload: Path, names: Collection[str]) -> Mapping[str, str]:
+    texts: dict[str, str] = {}
+    if not names:
+        return texts
     wanted = set(names)
-    if not wanted:
-        return {}
     with _files(upload) as files:
-        return {file.name: as_text(file.read(MAX_TEXT_BYTES)) for file in files if file.name in wanted}
+        for file in files:
+            if file.name in wanted:
+                texts[file.name] = as_text(file.read(MAX_TEXT_BYTES))
+                if len(texts) == len(wanted):
+                    break
+    return texts
 
 
 def _examine(upload: Path, recognised: Recognised, pack: Path | None, context: StageContext) -> Findings:

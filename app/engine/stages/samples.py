@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -14,12 +12,11 @@ import numpy as np
 from PIL import Image
 
 from app.engine.datasets.description import DatasetIndex, Sample
+from app.engine.datasets.images import UnreadableImageError, decode_image
 from app.engine.records import read_json
 from app.errors import WorkbenchError
 
 NO_LABEL = -1
-DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
-"""What Pillow's decoders raise for a damaged file."""
 
 
 class Samples:
@@ -48,20 +45,19 @@ class Samples:
         return self.index.samples[number]
 
     def decode(self, number: int) -> Image.Image:
-        """The image of sample `number`, fully loaded, in the mode of its file.
+        """The image of sample `number`, fully loaded, 8 bits per channel, in the mode of its file otherwise.
 
         Raises:
             WorkbenchError: `sample.unreadable`.
         """
         sample = self[number]
         try:
-            with Image.open(io.BytesIO(self._read(sample))) as image:
-                image.load()
-                return image
-        except DECODING_ERRORS as error:
+            return decode_image(self._read(sample))
+        except (UnreadableImageError, OSError, EOFError) as error:
+            reason = str(error) if isinstance(error, UnreadableImageError) else type(error).__name__
             raise WorkbenchError(
                 "sample.unreadable",
-                f"This image could be read when the dataset was inspected, but not now: {type(error).__name__}.",
+                f"This image could be read when the dataset was inspected, but not now: {reason}.",
                 where=sample.name,
                 hint="Upload the dataset again.",
             ) from error
