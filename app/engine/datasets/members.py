@@ -7,6 +7,7 @@ counts keep a small file from becoming a large one.
 from __future__ import annotations
 
 import lzma
+import struct
 import tarfile
 import unicodedata
 import zipfile
@@ -28,8 +29,11 @@ FREE_BYTES = 64 * 2**20
 LONGEST_NAME_BYTES = 1024
 LONGEST_PART_BYTES = 255
 DEEPEST = 32
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
-"""What the standard library raises for broken archives (gzip's error is an OSError)."""
+DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, OSError, ValueError, NotImplementedError, IndexError, OverflowError),
+)
+"""What the standard library raises for broken archives: gzip's error is an OSError, a name that is no UTF-8 a ValueError."""
 
 
 class Member(ABC):
