@@ -54,7 +54,7 @@ class Visitor:
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self._note(f"console {message.type}: {message.text}")
+            self._note(f"console {message.type}: {message.text} ({message.location.get('url', '')})")
 
     def _answer(self, dialog: Dialog) -> None:
         """Leaving a page that uploads asks first; nothing else may open a dialog."""
