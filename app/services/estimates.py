@@ -68,8 +68,8 @@ def expect_all(labels: Iterable[str], work: Work) -> dict[str, Range]:
 
 def _model(label: str, work: Work) -> Range:
     if label in (GRID, PAIRED):  # configured, not guessed
-        seconds = GRID_CELLS * (work.cell_seconds + 0.5) if label == GRID else work.paired_seconds * 1.3
-        return (seconds * 0.9, seconds * 1.5)
+        seconds = GRID_CELLS * (work.cell_seconds + 0.5) if label == GRID else work.paired_seconds * 1.5
+        return (seconds * 0.9, seconds * 1.8)
     guess = 1.0 if work.fps is not None else 2.0
     seconds = _seconds(label, work)
     if label == SEARCH:

@@ -10,7 +10,7 @@ from app.engine.numerics.intervals import Interval
 from app.services import wording
 from app.services.views import VariantView
 
-LABEL_PX, BAR_PX, VALUE_PX, ROW_PX = 190, 290, 200, 34
+LABEL_PX, BAR_PX, VALUE_PX, ROW_PX = 152, 140, 168, 34
 WIDTH_PX = LABEL_PX + BAR_PX + VALUE_PX
 COLOUR = {"fp32": "fp32", "int8-default": "int8", "int8-accuracy-aware": "aa"}
 
@@ -103,7 +103,7 @@ def _latency(variant: VariantView) -> _Value | None:
     latency = latency_of(variant)
     if latency is None:
         return None
-    text = f"{wording.milliseconds(latency.p50)}, 99 %: {wording.milliseconds(latency.p99)}"
+    text = f"{wording.milliseconds(latency.p50)} (99 %: {wording.milliseconds(latency.p99).removesuffix(' ms')})"
     return _Value(variant, Interval(latency.p50, latency.p50, latency.p50), text)
 
 

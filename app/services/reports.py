@@ -102,7 +102,7 @@ def project_report(wb: Workbench, project_id: str, variant_ids: Sequence[str] = 
             variants=comparison.variants,
             rows=comparison.rows,
             preprocessing=project.preprocessing,
-            device=project.device,
+            device=_measuring_device(comparison.variants) or project.device,
             measured_at=comparison.measured_at,
         )
     )
@@ -141,6 +141,12 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     return environment.get_template("reports/report.html")
+
+
+def _measuring_device(variants: Sequence[VariantView]) -> Capabilities | None:
+    """Where the newest variant was measured."""
+    grids = [variant.grid for variant in sorted(variants, key=lambda variant: variant.created_at) if variant.grid is not None]
+    return grids[-1].environment.device if grids else None
 
 
 def _project_facts(project: ProjectView) -> tuple[tuple[str, str], ...]:

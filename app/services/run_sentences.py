@@ -113,12 +113,12 @@ def optimized_saying(variant: VariantView, settings: QuantizationSettings | None
 
 
 def kept_in_float(variant: VariantView) -> str:
-    """`5 of 53 layers stayed in float.`; empty when nothing is known."""
+    """`5 of 53 nodes stayed in float.`; empty when nothing is known."""
     recipe = variant.recipe
     if recipe is None:
         return ""
     kept, total = len(recipe.kept_in_float), len(recipe.kept_in_float) + len(recipe.quantized_nodes)
-    return f"{kept} of {total} layers stayed in float." if kept else f"All {total} layers are in INT8."
+    return f"{kept} of {total} nodes stayed in float." if kept else f"All {total} nodes that can be are in INT8."
 
 
 def best_trial(trials: Sequence[TrialView]) -> TrialView:

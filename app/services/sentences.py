@@ -52,11 +52,14 @@ def accuracy_clause(variant: VariantView, reference: str = "FP32") -> str:
     allowed = variant.limit.allowed_points if variant.limit else 0.0
     widest = max(abs(lost.low), abs(lost.high))
     few = "is too few" if drop.n == 1 else "are too few"
+    uncertain = f"{n} {few} to tell its accuracy ({wording.change(lost)} points)"
+    if abs(lost.value) <= allowed:
+        uncertain = f"accuracy changed by {wording.change(lost)} points on {n}, too few to be certain"
     return {
         "unchanged": f"accuracy unchanged within ±{wording.points(widest)} on {n}",
         "lower": f"it loses {_amount(lost.value, wording.half_width(lost))} of top-1 on {n}",
         "higher": f"it gains {_amount(-lost.value, wording.half_width(lost))} of top-1 on {n}",
-        "cannot-tell": f"{n} {few} to tell its accuracy ({wording.change(lost)} points)",
+        "cannot-tell": uncertain,
     }[judge_accuracy(drop, allowed)]
 
 

@@ -40,8 +40,18 @@ SENTENCES = [
     ),
     pytest.param(
         a_default(n=1, lost=0, gained=0, correct=1),
-        "INT8 Default is 2.0× faster; 1 image is too few to tell its accuracy (0.0 ± 79.3 points).",
+        "INT8 Default is 2.0× faster; accuracy changed by 0.0 ± 79.3 points on 1 image, too few to be certain.",
         id="one image",
+    ),
+    pytest.param(
+        a_default(n=1, lost=1, gained=0, correct=0),
+        "INT8 Default is 2.0× faster; 1 image is too few to tell its accuracy (−100.0 ± 158.7 points).",
+        id="one image lost",
+    ),
+    pytest.param(
+        a_default(lost=3, gained=2, correct=430),
+        "INT8 Default is 2.0× faster; accuracy changed by −0.2 ± 1.2 points on 500 images, too few to be certain.",
+        id="inside the limit, not certain",
     ),
     pytest.param(
         a_default(labelled=False, lost=7, gained=0),
@@ -197,7 +207,7 @@ def test_running_search_tells_the_best_trial_so_far() -> None:
 
 
 def test_kept_layers_are_counted() -> None:
-    assert kept_in_float(an_accuracy_aware()) == "2 of 50 layers stayed in float."
+    assert kept_in_float(an_accuracy_aware()) == "2 of 50 nodes stayed in float."
     everything = a_default(recipe=factories.a_recipe(kept_in_float={}))
-    assert kept_in_float(everything) == "All 48 layers are in INT8."
+    assert kept_in_float(everything) == "All 48 nodes that can be are in INT8."
     assert kept_in_float(a_variant()) == ""
