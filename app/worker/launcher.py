@@ -27,7 +27,7 @@ class WorkerLauncher:
 
     def __init__(self, settings: Settings, *, module: str = "app.worker") -> None:
         self._module = module
-        self._environment = {**os.environ, **_as_environment(settings), "ORT_DISABLE_TELEMETRY": "1"}
+        self._environment = {**os.environ, **as_environment(settings), "ORT_DISABLE_TELEMETRY": "1"}
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         # The worker is bound to the thread that starts it (PDEATHSIG), so this thread lives until the worker is to end.
@@ -75,7 +75,7 @@ class WorkerLauncher:
         return process.returncode
 
 
-def _as_environment(settings: Settings) -> dict[str, str]:
+def as_environment(settings: Settings) -> dict[str, str]:
     """The settings as the variables they are read from, whatever they came from here."""
     values = settings.model_dump(mode="json")
     return {

@@ -14,10 +14,12 @@ from sqlalchemy import func, select
 
 from app.jobs.queue import JobQueue
 from app.settings import Settings
+from app.storage.blobs import BlobStore
 from app.storage.database import Database, ensure_local_user
 from app.storage.ids import new_id
 from app.storage.migration import migrate
-from app.storage.tables import Blob, Comparison, Dataset, Model, Project, Run, StageEvent, Worker
+from app.storage.tables import Comparison, Dataset, Model, Project, Run, StageEvent, Worker
+from app.worker.launcher import as_environment
 from tests.support.processes import wait_for
 from tests.support.shared import ROOT
 
@@ -25,8 +27,8 @@ from tests.support.shared import ROOT
 class Bench:
     """What a test has in hand."""
 
-    def __init__(self, folder: Path) -> None:
-        self.settings = Settings(data=folder / "data")
+    def __init__(self, folder: Path, **settings: float) -> None:
+        self.settings = Settings(data=folder / "data", **settings)
         migrate(self.settings)
         self.database = Database(self.settings.sqlalchemy_url)
         self.queue = JobQueue(self.database)
@@ -34,13 +36,14 @@ class Bench:
         self.gates.mkdir()
         self._log = (folder / "workers.log").open("ab")
         self._workers: list[subprocess.Popen[bytes]] = []
+        (folder / "x").write_text("x")
+        store = BlobStore(self.settings.blobs)
+        facts = store.add_file(folder / "x")
         with self.database.write() as session:
             owner = ensure_local_user(session)
-            session.add(Blob(sha256="0" * 64, size_bytes=0))
-            session.flush()
-            session.add_all(
-                table(id="x", owner_id=owner, name="x", upload_sha256="0" * 64, size_bytes=0) for table in (Model, Dataset)
-            )
+            store.record(session, facts)
+            upload = {"upload_sha256": facts.sha256, "size_bytes": facts.size_bytes}
+            session.add_all(table(id="x", owner_id=owner, name="x", **upload) for table in (Model, Dataset))
             session.flush()
             session.add(
                 Project(id="x", owner_id=owner, name="x", model_id="x", dataset_id="x", preprocessing={}, task={}, runtime="x")
@@ -50,13 +53,13 @@ class Bench:
     def start_worker(self) -> subprocess.Popen[bytes]:
         return self.start("tests.support.gated_worker")
 
-    def start_server(self) -> subprocess.Popen[bytes]:
+    def start_server(self, worker: str = "tests.support.gated_worker") -> subprocess.Popen[bytes]:
         """What stands for the web server: a process that keeps a worker running beside itself."""
-        return self.start("tests.support.launching_parent")
+        return self.start("tests.support.launching_parent", worker)
 
-    def start(self, module: str) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "WORKBENCH_DATA": str(self.settings.data), "ORT_DISABLE_TELEMETRY": "1"}
-        command = [sys.executable, "-m", module]
+    def start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, **as_environment(self.settings)}
+        command = [sys.executable, "-m", module, *arguments]
         worker = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=self._log, stderr=self._log)
         self._workers.append(worker)
         return worker
