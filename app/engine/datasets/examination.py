@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from io import RawIOBase
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Protocol, Self
+from typing import Protocol, Self
 
 from app.engine.datasets.description import Sample
 from app.engine.datasets.images import MAX_ENCODED_BYTES, ImageFacts, UnreadableImageError, examine_image
@@ -34,11 +35,22 @@ class File(Protocol):
     def read(self, size: int = -1) -> bytes: ...
 
 
+class Files(Protocol):
+    """An archive, to be gone through once, or a folder."""
+
+    @property
+    def folders(self) -> Collection[str]:
+        """Those seen so far that are there even if nothing is in them."""
+
+    def __iter__(self) -> Iterator[File]: ...
+
+
 class Pack:
     """Encoded images one after the other; nothing at all for a folder, whose files stay where they are."""
 
     def __init__(self, path: Path | None) -> None:
-        self._file: IO[bytes] | None = None if path is None else path.open("xb")
+        self._file: RawIOBase | None = None if path is None else path.open("wb", buffering=0)
+        self._end = 0
 
     def __enter__(self) -> Self:
         return self
@@ -54,19 +66,24 @@ class Pack:
         """
         if self._file is None:
             return Sample(name, label, facts.width, facts.height, path=name)
-        offset = self._file.tell()
-        try:
-            self._file.write(data)
-            self._file.flush()
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            raise WorkbenchError(
-                "stage.disk_full",
-                "There is not enough disk left to keep the images.",
-                hint="Free disk space, or upload fewer images.",
-            ) from error
-        return Sample(name, label, facts.width, facts.height, offset, len(data))
+        _write_all(self._file, data)
+        self._end += len(data)
+        return Sample(name, label, facts.width, facts.height, self._end - len(data), len(data))
+
+
+def _write_all(file: RawIOBase, data: bytes) -> None:
+    left = memoryview(data)
+    try:
+        while left:
+            left = left[file.write(left) or 0 :]
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise WorkbenchError(
+            "stage.disk_full",
+            "There is not enough disk left to keep the images.",
+            hint="Free disk space, or upload fewer images.",
+        ) from error
 
 
 def examine(

@@ -6,14 +6,14 @@ that listing is often its last file.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.engine.datasets.archive import open_archive
 from app.engine.datasets.description import DatasetDescription
-from app.engine.datasets.examination import File, Pack, examine
+from app.engine.datasets.examination import Files, Pack, examine
 from app.engine.datasets.folder_members import FolderMembers
 from app.engine.datasets.images import encode_thumbnail
 from app.engine.datasets.recognise import MAX_TEXT_BYTES, recognise
@@ -75,7 +75,7 @@ def _inspect(upload: Path, context: StageContext) -> Result:
 
 
 @contextmanager
-def _files(upload: Path) -> Iterator[Iterable[File]]:
+def _files(upload: Path) -> Iterator[Files]:
     if upload.is_dir():
         yield FolderMembers(upload)
     else:
@@ -87,7 +87,7 @@ def _list_files(upload: Path) -> tuple[dict[str, int], Collection[str]]:
     """Size of each file by name, and the folders that are there."""
     with _files(upload) as files:
         sizes = {file.name: file.size_bytes for file in files}
-        return sizes, getattr(files, "folders", ())
+        return sizes, files.folders
 
 
 def _read_texts(upload: Path, names: Collection[str]) -> Mapping[str, str]:
