@@ -287,6 +287,7 @@ def _store_variant(wb: Workbench, session: Session, project_id: str, view: Varia
     session.flush()
     session.add(row)
     session.flush()
+    run.result = {"variant_id": row.id, "limit": None if view.limit is None else to_json(view.limit)}
     files = {"predictions.npz": predictions} if predictions else {}
     for measured, value in (("evaluation", view.evaluation), ("grid", view.grid)):
         if value is not None:

@@ -77,6 +77,13 @@ def test_a_kept_limit_ends_with_its_file(wb: Workbench, client: TestClient) -> N
     assert "1.80× ± 0.03" in page.text
 
 
+def test_an_outcome_is_judged_by_the_limit_of_its_run(wb: Workbench, client: TestClient) -> None:
+    """The project's limit may move; what the run promised does not."""
+    project = rows.store_project(wb, max_drop=50.0)
+    text = squeezed(whole_page(client.get(f"/runs/{project.run_ids[1]}").text).text)
+    assert "the limit of 1.0 point is kept, but not for certain" in text
+
+
 def test_not_faster_is_said(wb: Workbench, client: TestClient) -> None:
     project = rows.store_project(wb, [a_variant(), a_default(fps=310.0, ratio=0.93)])
     assert "Finished, not faster" in whole_page(client.get(f"/runs/{project.run_ids[1]}").text).text

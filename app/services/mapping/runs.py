@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from app.engine.accuracy_aware.search import Trial, choose
+from app.engine.accuracy_aware.verdict import LimitVerdict
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.records import from_json
 from app.services.estimates import Work, expect_all
@@ -40,7 +42,7 @@ def run_view(rows: RunRows, now: datetime, *, work: Work | None = None, variants
         stages=stages,
         trials=trials,
         error=error,
-        variant=variant,
+        variant=_against_own_limit(variant, run.result),
         original=variants[0] if variants else None,
     )
     return RunView(
@@ -99,3 +101,11 @@ def event_view(event: StageEvent) -> EventView:
         message=event.message,
         at=event.at,
     )
+
+
+def _against_own_limit(variant: VariantView | None, result: dict[str, Any] | None) -> VariantView | None:
+    """What the run made, judged by the limit the run was given; the project's limit may have moved since."""
+    limit = (result or {}).get("limit")
+    if variant is None or limit is None:
+        return variant
+    return replace(variant, limit=from_json(LimitVerdict, limit))
