@@ -26,6 +26,7 @@ QUANTIZED_OPERATORS = frozenset(
         "MatMulInteger",
     }
 )
+IMAGE_DTYPES = ("float32", "float16", "uint8")
 PER_CHANNEL_OPSET = 13
 LONGEST_TEXT = 200
 
@@ -78,8 +79,14 @@ def _tensor_info(value: onnx.ValueInfoProto) -> TensorInfo:
 
 
 def _image_input(inputs: tuple[TensorInfo, ...]) -> TensorInfo:
+    if not inputs:
+        raise WorkbenchError(
+            "model.no_image_input",
+            "The model has no input, so no image can be fed.",
+            hint="This version takes image classifiers.",
+        )
     if len(inputs) != 1:
-        names = ", ".join(entry.name for entry in inputs[:8]) or "none"
+        names = ", ".join(entry.name for entry in inputs[:8])
         raise WorkbenchError(
             "model.several_inputs",
             f"The model has {len(inputs)} inputs ({names}); this version takes models with exactly one image input.",
@@ -92,6 +99,13 @@ def _image_input(inputs: tuple[TensorInfo, ...]) -> TensorInfo:
             f"An image input has 4 axes (batch, channels, height, width), but this one has {len(image.shape)}: {image.shape}.",
             where=image.name,
             hint="This version takes image classifiers.",
+        )
+    if image.dtype not in IMAGE_DTYPES:
+        raise WorkbenchError(
+            "model.no_image_input",
+            f"An image input is {', '.join(IMAGE_DTYPES[:-1])} or {IMAGE_DTYPES[-1]}, but this one is {image.dtype}.",
+            where=image.name,
+            hint="Export the network with a float32 input.",
         )
     return image
 
@@ -165,7 +179,14 @@ def _notices(opset: int, precision: str, image: TensorInfo, height: int | None, 
     if isinstance(image.shape[0], int) and image.shape[0] > 0:
         size = image.shape[0]
         notices.append(Notice("model.batch_fixed", f"The batch is fixed at {size}, so only batch {size} is measured."))
-    if height is None or width is None:
+    if not any(size in {1, 3} for size in (image.shape[1], image.shape[3])) and isinstance(image.shape[1], int):
+        notices.append(
+            Notice(
+                "model.channels",
+                f"The input has {image.shape[1]} channels; images have 1 or 3, so accuracy cannot be measured.",
+            )
+        )
+    elif height is None or width is None:
         notices.append(Notice("model.size_dynamic", "Height and width are free: you will be asked for them in the project."))
     return tuple(notices)
 

@@ -59,6 +59,8 @@ def _parse(data: bytes) -> onnx.ModelProto:
             raise WorkbenchError(
                 "model.not_onnx", f"This is not an ONNX model but {what}.", hint="Export the network as .onnx."
             ) from error
+        if "MaxDepth" in str(error):  # protobuf's words for more than 100 levels
+            raise WorkbenchError("model.too_complex", "The model's subgraphs are nested too deep (about 30 levels).") from error
         if data[:1] == b"\x08":  # field 1, ir_version: how every ONNX file starts
             raise WorkbenchError(
                 "model.truncated",

@@ -7,13 +7,20 @@ left to the limits of the child process this runs in.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 import onnx
 
 from app.engine.graph import walk
 from app.errors import WorkbenchError
 
+Operator = tuple[str, str]
+"""Domain and op_type."""
 MAXIMUM_NODES = 200_000
 """After inlining every function call."""
+DEEPEST_CALLS = 100
+"""Functions that call functions; exporters nest some ten."""
 MAXIMUM_RANK = 8
 OPSETS = range(7, 29)
 """Of the ONNX domain, that onnxruntime 1.32 opens."""
@@ -81,26 +88,36 @@ def _check_operators(model: onnx.ModelProto) -> None:
 
 
 def _check_expansion(model: onnx.ModelProto) -> None:
-    """Nodes after inlining: 30 functions that each call the next twice are a billion nodes in 2 KB."""
-    functions = {(function.domain, function.name): function for function in model.functions}
-    sizes: dict[tuple[str, str], int] = {}
+    """Nodes after inlining: 30 functions that each call the next twice are a billion nodes in 2 KB, in branches of If, too."""
+    bodies = {(function.domain, function.name): _calls(function.node) for function in model.functions}
+    sizes: dict[Operator, int] = {}
 
-    def size_of(key: tuple[str, str], calling: tuple[tuple[str, str], ...]) -> int:
-        if key in calling:
-            raise WorkbenchError("model.too_complex", f"The function {key[1]} calls itself.", where=key[1])
-        if key not in sizes:
-            called = ((node.domain, node.op_type) for node in functions[key].node)
-            sizes[key] = sum(size_of(name, (*calling, key)) if name in functions else 1 for name in called)
-        return sizes[key]
+    def size_of(calls: Counter[Operator], calling: tuple[Operator, ...]) -> int:
+        total = 0
+        for key, times in calls.items():
+            if key in bodies and key not in sizes:
+                _check_calls(key, calling)
+                sizes[key] = size_of(bodies[key], (*calling, key))
+            total += times * sizes.get(key, 1)
+        return total
 
-    total = 0
-    for graph in walk.graphs(model):
-        for node in graph.node:
-            key = (node.domain, node.op_type)
-            total += size_of(key, ()) if key in functions else 1
+    total = size_of(_calls(model.graph.node), ())
     if total > MAXIMUM_NODES:
         raise WorkbenchError(
             "model.too_complex", f"The model has {total:,} nodes with its functions expanded; {MAXIMUM_NODES:,} are allowed."
+        )
+
+
+def _calls(listed: Iterable[onnx.NodeProto]) -> Counter[Operator]:
+    return Counter((node.domain, node.op_type) for node in walk.nodes_within(listed))
+
+
+def _check_calls(key: Operator, calling: tuple[Operator, ...]) -> None:
+    if key in calling:
+        raise WorkbenchError("model.too_complex", f"The function {key[1]} calls itself.", where=key[1])
+    if len(calling) >= DEEPEST_CALLS:
+        raise WorkbenchError(
+            "model.too_complex", f"The model's functions call each other more than {DEEPEST_CALLS} deep.", where=key[1]
         )
 
 

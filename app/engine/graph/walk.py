@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import onnx
 
@@ -25,6 +25,15 @@ def nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
         yield from function.node
 
 
+def nodes_within(listed: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """These nodes and those of their subgraphs, however deep."""
+    pending = [list(listed)]
+    while pending:
+        level = pending.pop()
+        yield from level
+        pending.extend(list(graph.node) for graph in _subgraphs(level))
+
+
 def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Initializers (the values of sparse ones, too) and tensors in attributes."""
     for graph in graphs(model):
@@ -38,7 +47,7 @@ def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
             yield from attribute.tensors
 
 
-def _subgraphs(listed: Iterator[onnx.NodeProto] | list[onnx.NodeProto]) -> list[onnx.GraphProto]:
+def _subgraphs(listed: Iterable[onnx.NodeProto]) -> list[onnx.GraphProto]:
     found: list[onnx.GraphProto] = []
     for node in listed:
         for attribute in node.attribute:
