@@ -14,7 +14,7 @@ from app.engine.quantize.recipe import QuantizationSettings
 from app.services.context import Workbench, open_workbench
 from app.services.uploads import create_upload
 from tests.support import factories
-from tests.support.rows import store_dataset, store_model, store_project, store_run
+from tests.support.rows import end_run, store_dataset, store_model, store_project, store_run
 from tests.support.server import LiveServer
 from tests.support.shared import ROOT
 from tests.support.visitor import Theme, Visitor
@@ -163,6 +163,14 @@ def test_search_swaps_the_cards_and_the_address(visitor: Visitor, wb: Workbench)
     page.wait_for_url("**/?search=shoe")
     page.reload()
     expect(page.get_by_role("heading", name="Birds")).to_have_count(0)
+
+
+def test_pill_follows_the_queue_and_goes_when_it_is_empty(visitor: Visitor, wb: Workbench) -> None:
+    run = store_run(wb, project_id=store_project(wb).id)
+    page = visitor.page("/models")
+    expect(page.locator("#queue")).to_have_text("1 running")
+    end_run(wb, run, "succeeded")
+    expect(page.locator("#queue")).to_have_text("", timeout=10_000)
 
 
 def test_rename_and_delete_work_without_javascript(visitor: Visitor, wb: Workbench) -> None:

@@ -47,7 +47,7 @@ def confirm_delete(request: Request, wb: Wb, model_id: str) -> Response:
     page = Confirmation(
         section="Models",
         title=f"Delete {model.name}?",
-        text="The file goes for good. Variants that were made from it are not touched.",
+        text="The file goes for good.",
         blocked=f"It cannot be deleted while {in_use(model.projects)}." if model.projects else "",
         verb="Delete",
         action=f"/models/{model_id}/delete",
