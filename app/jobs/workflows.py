@@ -43,10 +43,10 @@ Pipeline = Callable[[WorkerContext, DurableExecutor, Run], Commit]
 def register_workflows(context: WorkerContext) -> None:
     """Tell DBOS the workflows by their names, the kinds of runs. Once per process, before it is launched."""
     for kind, pipeline in PIPELINES.items():
-        DBOS.workflow(name=kind, max_recovery_attempts=MAX_ATTEMPTS)(_workflow(context, pipeline))
+        DBOS.workflow(name=kind, max_recovery_attempts=MAX_ATTEMPTS)(workflow(context, pipeline))
 
 
-def _workflow(context: WorkerContext, pipeline: Pipeline) -> Callable[[str], None]:
+def workflow(context: WorkerContext, pipeline: Pipeline) -> Callable[[str], None]:
     def execute(run_id: str) -> None:
         run = begin_run(context.database, run_id, context.worker_id)
         if run is None:
