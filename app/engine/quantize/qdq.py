@@ -53,6 +53,7 @@ def insert_qdq(model: onnx.ModelProto, placement: Placement, ranges: Mapping[str
         extra_options={"WeightSymmetric": True, "OpTypesToExcludeOutputQuantization": SCORES_STAY_FLOAT},
     )
     quantizer.quantize_model()
+    quantizer.model.topological_sort()
     quantized: onnx.ModelProto = quantizer.model.model
     insert_barriers(quantized, placement.kept_in_float)
     return quantized
