@@ -70,8 +70,7 @@ SENTENCES = [
     ),
     pytest.param(
         with_ratio(a_default(**UNCHANGED), 1.02, 0.05),
-        "Whether INT8 Default is faster cannot be told (1.02× ± 0.05); "
-        "accuracy unchanged within ±0.8 points on 500 images.",
+        "Whether INT8 Default is faster cannot be told (1.02× ± 0.05); accuracy unchanged within ±0.8 points on 500 images.",
         id="speed cannot be told",
     ),
     pytest.param(
