@@ -19,6 +19,8 @@ FORMATS = {
 }
 SHOWN_CLASSES = 12
 CARD_THUMBNAILS = 5
+TINY_PX = 128
+"""Pictures up to this side (digits, clothes) are shown whole: cutting them to the frame loses too much."""
 WEAK_POINTS = 2.0
 """A set that certifies only larger drops than this is a rough check; the usual limit is 1 point."""
 USUAL_LIMIT_POINTS = 1.0
@@ -45,6 +47,8 @@ class DatasetCard:
     summary: str
     facts: tuple[Fact, ...]
     pictures: tuple[Picture, ...]
+    whole: bool
+    """Show pictures whole, not cut to the frame."""
     notices: tuple[Notice, ...]
     """The engine's, and ours about what the set can certify."""
 
@@ -98,6 +102,7 @@ def dataset_card(dataset: DatasetView, most_pictures: int = 24) -> DatasetCard:
         summary="" if description is None else plural(description.images, "image"),
         facts=() if description is None else facts(dataset, description),
         pictures=() if description is None else pictures(dataset.id, description)[:most_pictures],
+        whole=description is not None and max(description.largest or (TINY_PX,)) <= TINY_PX,
         notices=notices,
     )
 
