@@ -128,7 +128,7 @@ def test_a_wrong_limit_changes_nothing_and_says_what_to_give(
 ) -> None:
     project = rows.store_project(wb)
     answer = client.post(f"/projects/{project.id}/limit", data={"max_drop": typed}, headers=headers)
-    assert answer.status_code == 422
+    assert answer.status_code == (200 if headers else 422)
     assert "Give 0 to 100." in answer.text
     assert f'value="{typed}"' in answer.text
     assert projects.get_project(wb, project.id).max_drop == 1.0

@@ -40,8 +40,8 @@ def set_limit(request: Request, wb: Wb, project_id: str, max_drop: Annotated[str
     except WrongValueError as error:
         project = projects.get_project(wb, project_id)
         page = overview_page(project, limit_text=max_drop, limit_error=str(error))
-        # htmx swaps 4xx as well; the project page keeps its charts and says what is wrong beside the field
-        return render(request, "pages/project_overview.html", page, block="measured", status=422)
+        status = 200 if wants_fragment(request) else 422  # half a number while typing is no refused form
+        return render(request, "pages/project_overview.html", page, block="measured", status=status)
     project = projects.set_limit(wb, project_id, limit)
     if not wants_fragment(request):
         return RedirectResponse(f"/projects/{project_id}", 303)
