@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -27,7 +28,7 @@ from tests.support.shared import ROOT
 class Bench:
     """What a test has in hand."""
 
-    def __init__(self, folder: Path, **settings: float) -> None:
+    def __init__(self, folder: Path, **settings: Any) -> None:
         self.settings = Settings(data=folder / "data", **settings)
         migrate(self.settings)
         self.database = Database(self.settings.sqlalchemy_url)
