@@ -57,7 +57,7 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
 async def _http(_request: Request, error: Exception) -> JSONResponse:
     """Of the framework: no such route, wrong method."""
     assert isinstance(error, HTTPException)
-    code = {404: "route.not_found", 405: "route.method"}.get(error.status_code, "request.refused")
+    code = {400: "request.invalid", 404: "route.not_found", 405: "route.method"}.get(error.status_code, "request.refused")
     message = {404: "There is no such route.", 405: "The route does not take this method."}.get(error.status_code, error.detail)
     refusal = WorkbenchError(code, message, hint="See /api/docs.")
     refusal.status = error.status_code
