@@ -51,6 +51,7 @@ class DatasetDescription:
     class_counts: dict[str, int]
     """Class name (or label as text) -> images, largest first, at most 1,000."""
     size_bytes: int
+    """Of the encoded images together."""
     smallest: tuple[int, int] | None
     """Width, height of the smallest image by area."""
     largest: tuple[int, int] | None

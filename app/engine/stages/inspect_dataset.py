@@ -61,6 +61,7 @@ def run(spec: Spec, context: StageContext) -> Result:
 def _inspect(upload: Path, context: StageContext) -> Result:
     is_folder = upload.is_dir()
     pack = None if is_folder else context.folder / PACK
+    context.report(Progress(0, 1, "reading the names of the files"))
     sizes, folders = _list_files(upload)
     context.report(Progress(0, len(sizes), f"{len(sizes):,} files"))
     recognised = recognise(sizes, folders, lambda names: _read_texts(upload, names))

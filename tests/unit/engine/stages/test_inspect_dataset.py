@@ -20,6 +20,9 @@ from app.engine.stages.context import Progress
 from app.engine.stages.inspect_dataset import THUMBNAILS, Result, Spec, run
 from app.engine.stages.samples import Samples
 from app.errors import WorkbenchError
+from app.jobs.executor import Artifact
+from app.jobs.local import LocalExecutor
+from app.settings import Settings
 from tests.support.archive_builder import Labelled, tiny_dataset, write_tar, write_zip
 from tests.support.shared import SHARED, needs_shared
 from tests.support.stage_runs import stage_context
@@ -179,10 +182,42 @@ def test_progress_counts_images_to_the_end(tmp_path: Path) -> None:
     upload = tiny_dataset(tmp_path / "set.zip", 15, 3)
     context, reported = stage_context(tmp_path / "stage")
     run(Spec(upload, "set.zip"), context)
-    assert reported[0] == Progress(0, 16, "16 files")
+    assert [progress.message for progress in reported[:2]] == ["reading the names of the files", "16 files"]
     counts = [progress.done for progress in reported if not progress.message]
     assert counts == list(range(1, 16))
     assert reported[-1] == Progress(15, 15, "15 of 15 images can be used")
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_an_empty_class_folder_counts_in_archives_and_folders_alike(tmp_path: Path, form: str) -> None:
+    files = {"cat/1.png": png(), "dog/": b"", "eel/1.png": png()}
+    upload = tmp_path / "set.zip"
+    write_zip(upload, files)
+    if form == "folder":
+        shutil.unpack_archive(upload, tmp_path / "set")
+        upload = tmp_path / "set"
+    result, index = inspect(upload, tmp_path / "stage")
+    assert [(sample.name, sample.label) for sample in index.samples] == [("cat/1.png", 0), ("eel/1.png", 2)]
+    assert [notice.code for notice in result.description.notices] == ["dataset.empty_class"]
+
+
+@pytest.mark.parametrize("form", ["folder", "set.tar.gz"])
+def test_in_a_child_the_same(tmp_path: Path, form: str) -> None:
+    upload = tiny_dataset(tmp_path / form, 8, 4)
+    executor = LocalExecutor(tmp_path / "work", Settings(cores=2))
+    outcome = executor.run("inspect_dataset", files={"upload": Artifact(upload)}, params={"filename": form})
+    result, index = inspect(upload, tmp_path / "here")
+    assert outcome.load(Result) == result
+    assert set(outcome.files) == {"index.json", *result.thumbnail_files, *([result.pack_file] if result.pack_file else [])}
+    assert read_json(DatasetIndex, outcome.files["index.json"].path) == index
+
+
+def test_in_a_child_a_refusal_keeps_its_words(tmp_path: Path) -> None:
+    upload = write_zip(tmp_path / "upload", {"../a.png": png()})
+    executor = LocalExecutor(tmp_path / "work", Settings(cores=2))
+    with pytest.raises(WorkbenchError) as caught:
+        executor.run("inspect_dataset", files={"upload": Artifact(upload)}, params={"filename": "set.zip"})
+    assert caught.value.as_dict() == refusal(upload, tmp_path / "here").as_dict()
 
 
 def test_a_folder_is_not_copied(tmp_path: Path) -> None:
