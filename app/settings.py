@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 GIB = 2**30
@@ -40,9 +40,15 @@ class Settings(BaseSettings):
     )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
+    @field_validator("data")
+    @classmethod
+    def _absolute(cls, data: Path) -> Path:
+        """Children run in folders of their own, so a path relative to the server's would mislead them."""
+        return data.absolute()
+
     @property
     def sqlalchemy_url(self) -> str:
-        return self.database_url or f"sqlite:///{(self.data / 'workbench.sqlite3').absolute()}"
+        return self.database_url or f"sqlite:///{self.data / 'workbench.sqlite3'}"
 
     @property
     def usable_cores(self) -> int:
