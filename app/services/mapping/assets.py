@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from app.engine.datasets.description import DatasetDescription
 from app.engine.graph.description import ModelDescription
-from app.engine.records import from_json
+from app.services.mapping.parsed import parsed
 from app.services.views import AssetState, DatasetView, ErrorView, ModelView
 from app.storage.tables import Dataset, Model
 
@@ -34,7 +34,7 @@ def model_view(row: Model, projects: int, run_id: str) -> ModelView:
         size_bytes=row.size_bytes,
         sha256=row.sha256 or "",
         created_at=row.created_at,
-        description=None if row.description is None else from_json(ModelDescription, row.description),
+        description=None if row.description is None else parsed(ModelDescription, row.id, row.description),
         error=error_view(row.error),
         run_id=run_id,
         projects=projects,
@@ -42,7 +42,7 @@ def model_view(row: Model, projects: int, run_id: str) -> ModelView:
 
 
 def dataset_view(row: Dataset, projects: int, run_id: str) -> DatasetView:
-    description = None if row.description is None else from_json(DatasetDescription, row.description)
+    description = None if row.description is None else parsed(DatasetDescription, row.id, row.description)
     return DatasetView(
         id=row.id,
         name=row.name,

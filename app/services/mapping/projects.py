@@ -14,6 +14,7 @@ from app.engine.tasks.classification import ClassificationTask
 from app.services.estimates import Work
 from app.services.loading import ProjectRows
 from app.services.mapping.assets import dataset_view, error_view, model_view
+from app.services.mapping.parsed import parsed
 from app.services.mapping.runs import run_view, trial_views
 from app.services.mapping.variants import variant_views
 from app.services.run_sentences import run_saying
@@ -82,8 +83,9 @@ def work_of(rows: ProjectRows, variants: Sequence[VariantView], settings: Settin
 
 def _descriptions(rows: ProjectRows) -> tuple[ModelDescription, DatasetDescription]:
     """A project is only made of a model and a dataset that are ready, and these have descriptions."""
-    project = rows.project
-    return from_json(ModelDescription, project.model.description), from_json(DatasetDescription, project.dataset.description)
+    model, dataset = rows.project.model, rows.project.dataset
+    described = parsed(ModelDescription, model.id, model.description)
+    return described, parsed(DatasetDescription, dataset.id, dataset.description)
 
 
 def _saying(rows: ProjectRows, variants: Sequence[VariantView], best: VariantView | None, active: RunView | None) -> Saying:

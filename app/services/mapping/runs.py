@@ -14,6 +14,7 @@ from app.engine.records import from_json
 from app.services.estimates import Work, expect_all
 from app.services.loading import RunRows
 from app.services.mapping.assets import error_view
+from app.services.mapping.parsed import parsed
 from app.services.mapping.progress import percent, seconds_left, stage_views
 from app.services.run_sentences import run_saying, run_title
 from app.services.views import EventView, LogLine, RunKind, RunState, RunView, TrialView, VariantView
@@ -78,7 +79,7 @@ def settings_of(params: Mapping[str, object]) -> QuantizationSettings | None:
 
 def trial_views(rows: Sequence[TrialRow], *, over: bool) -> tuple[TrialView, ...]:
     """In order of their numbers; which one was chosen is known when the run is over."""
-    trials = [from_json(Trial, row.data) for row in rows]
+    trials = [parsed(Trial, row.id, row.data) for row in rows]
     chosen = choose(trials).number if trials and over else None
     return tuple(TrialView(t.number, t.kept_in_float, t.evaluation, t.limit, t.size_bytes, t.number == chosen) for t in trials)
 

@@ -9,9 +9,9 @@ from app.engine.accuracy_aware.verdict import LimitVerdict, judge_limit
 from app.engine.benchmark.results import GridResult, PairedResult
 from app.engine.benchmark.verdict import judge_speed
 from app.engine.quantize.recipe import DropType, Recipe
-from app.engine.records import from_json
 from app.engine.tasks.results import Evaluation
 from app.services.loading import ProjectRows
+from app.services.mapping.parsed import parsed
 from app.services.run_sentences import limit_of
 from app.services.views import Method, VariantView
 from app.services.wording import count
@@ -41,7 +41,7 @@ def newest_comparisons(
         wanted = missing.intersection(names)
         if not wanted or names[0] != original_id:
             continue
-        paired = from_json(PairedResult, comparison.data)
+        paired = parsed(PairedResult, comparison.id, comparison.data)
         found.update(dict.fromkeys(wanted, paired))
         missing -= wanted
     return found
@@ -69,7 +69,7 @@ def _variant_view(
     evaluation = _evaluation(measurements, row.id)
     grid = measurements.get((row.id, "grid"))
     paired = next((entry for entry in comparison.variants if entry.name == row.id), None) if comparison else None
-    recipe = None if row.recipe is None else from_json(Recipe, row.recipe)
+    recipe = None if row.recipe is None else parsed(Recipe, row.id, row.recipe)
     is_original = row.id == original.id
     return VariantView(
         id=row.id,
@@ -82,7 +82,7 @@ def _variant_view(
         size_ratio=row.size_bytes / original.size_bytes,
         created_at=row.created_at,
         evaluation=evaluation,
-        grid=None if grid is None else from_json(GridResult, grid.data),
+        grid=None if grid is None else parsed(GridResult, grid.id, grid.data),
         paired=paired,
         paired_setting=comparison.setting if comparison else None,
         paired_rounds=comparison.rounds if comparison else 0,
@@ -103,4 +103,4 @@ def subtitle(recipe: Recipe | None) -> str:
 
 def _evaluation(measurements: Mapping[tuple[str, str], Measurement], variant_id: str) -> Evaluation | None:
     row = measurements.get((variant_id, "evaluation"))
-    return None if row is None else from_json(Evaluation, row.data)
+    return None if row is None else parsed(Evaluation, row.id, row.data)
