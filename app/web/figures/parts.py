@@ -18,7 +18,7 @@ Json = dict[str, Any]
 FAMILY = "Inter, system-ui, sans-serif"
 FONT: Json = {"family": FAMILY, "size": 12.5, "color": "$muted"}
 COLOUR: dict[Method, str] = {"fp32": "$fp32", "int8-default": "$int8", "int8-accuracy-aware": "$aa"}
-TEXT_COLOUR: dict[Method, str] = {"fp32": "$ink", "int8-default": "$int8", "int8-accuracy-aware": "$aa-text"}
+TEXT_COLOUR: dict[Method, str] = {"fp32": "$ink", "int8-default": "$int8-text", "int8-accuracy-aware": "$aa-text"}
 WIDE_PX, NARROW_PX = 1120, 330
 """Widths for which labels are placed: a card on a 1280 px page, and on a phone."""
 NARROW_MARGIN: Json = {"l": 46, "r": 10, "t": 10, "b": 46}

@@ -110,7 +110,7 @@ def _head(trial: TrialView, place: dict[int, int], size: float, lines: list[tupl
     if trial.chosen:
         word, colour = f"{trial.number}" if short else f"{trial.number} chosen", "$aa-text"
     elif not trial.kept_in_float:
-        word, colour = f"{trial.number}" if short else f"{trial.number} Default", "$int8"
+        word, colour = f"{trial.number}" if short else f"{trial.number} Default", "$int8-text"
     lift = 6.0 if change else 10.0
     for value, scale in sorted(lines):
         if lift - 2 < (value - top) * scale < lift + LABEL_PX:

@@ -29,7 +29,7 @@ from tests.support.factories import (
     trials,
 )
 
-GUIDE_TOKENS = {"surface", "line-strong", "ink", "muted", "grid", "zone", "fp32", "int8", "aa", "aa-text"}
+GUIDE_TOKENS = {"surface", "line-strong", "ink", "muted", "grid", "zone", "fp32", "int8", "int8-text", "aa", "aa-text"}
 
 
 def all_figures() -> dict[str, Any]:
