@@ -35,7 +35,7 @@ def open_bench(near: Path | None = None) -> Iterator[Bench]:
         message = f"The folder cannot be written to: {error.strerror}."
         raise WorkbenchError("out.not_writable", message, where=str(near)) from error
     with folder as name, StageProgress() as progress:
-        yield Bench(Path(name), settings, progress.on_event)
+        yield Bench(Path(name).absolute(), settings, progress.on_event)
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

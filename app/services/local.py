@@ -94,7 +94,7 @@ def inspect_model(bench: Bench, path: Path) -> LocalModel:
     outcome = bench.run(
         "inspect_model",
         LOOK_MODEL,
-        {"upload": Artifact(_existing(path))},
+        {"upload": Artifact(existing(path))},
         {"filename": path.name},
         bench.settings.inspect_seconds,
     )
@@ -104,28 +104,28 @@ def inspect_model(bench: Bench, path: Path) -> LocalModel:
 
 
 def open_project(
-    bench: Bench, model_path: Path, dataset_path: Path, preprocessing: str, size: tuple[int, int] | None = None
+    bench: Bench,
+    model: LocalModel,
+    dataset_path: Path,
+    preprocessing: Preprocessing | str,
+    size: tuple[int, int] | None = None,
 ) -> LocalProject:
-    """Look into both files and find out, or check, how images become inputs.
+    """Look into the dataset and find out, or check, how images become inputs.
 
     Args:
-        preprocessing: `auto`, a preset's name, or a JSON file.
+        preprocessing: What `read_preprocessing` gave.
         size: (height, width), for models that leave them open.
 
     Raises:
-        WorkbenchError: `file.missing`, `preprocessing.…`, `model.…`, `dataset.…`.
+        WorkbenchError: `file.missing`, `preprocessing.size_needed`, and what the stages refuse (`dataset.…`, `preflight.…`).
     """
-    model = inspect_model(bench, model_path)
+    fixed = choose_preprocessing(preprocessing, model.description, size)
     looked = bench.run(
-        "inspect_dataset",
-        LOOK_DATASET,
-        {"upload": Artifact(_existing(dataset_path))},
-        {"filename": dataset_path.name},
+        "inspect_dataset", LOOK_DATASET, {"upload": Artifact(existing(dataset_path))}, {"filename": dataset_path.name}
     )
     description = from_json(DatasetDescription, looked.result["description"])
     index = looked.files[looked.result["index_file"]]
     pack = looked.files[looked.result["pack_file"]] if looked.result["pack_file"] else None
-    fixed = choose_preprocessing(preprocessing, model.description, size)
     height, width = size or (None, None)
     tried = bench.run(
         "preflight",
@@ -139,16 +139,42 @@ def open_project(
     return LocalProject(model, description, dataset_path.name, inputs, tried)
 
 
-def choose_preprocessing(text: str, model: ModelDescription, size: tuple[int, int] | None) -> Preprocessing | None:
-    """None for `auto`.
+def read_preprocessing(text: str) -> Preprocessing | str:
+    """A JSON file's content; `auto` and the presets' names as they are, since they need the model's size.
 
     Raises:
-        WorkbenchError: `preprocessing.unknown`, `preprocessing.file`, `preprocessing.size_needed`.
+        WorkbenchError: `preprocessing.unknown`, `preprocessing.file`, `file.missing`.
     """
-    if text == AUTO:
+    if text in (AUTO, *PRESETS):
+        return text
+    path = Path(text)
+    if path.suffix != ".json":
+        message = f"There is no preprocessing {text!r}; there are: {', '.join([AUTO, *PRESETS])}, or a JSON file."
+        raise WorkbenchError("preprocessing.unknown", message, where="--preprocessing")
+    try:
+        return read_json(Preprocessing, existing(path))
+    except WorkbenchError as error:
+        if error.code != "record.invalid":
+            raise
+        message = f"The file is not a preprocessing: {error.message.partition(': ')[2]}"
+        raise WorkbenchError("preprocessing.file", message, where=f"{path}: {error.where}") from error
+    except (ValueError, OSError) as error:
+        message = f"The file cannot be read as JSON: {error}."
+        raise WorkbenchError("preprocessing.file", message, where=str(path)) from error
+
+
+def choose_preprocessing(
+    asked: Preprocessing | str, model: ModelDescription, size: tuple[int, int] | None
+) -> Preprocessing | None:
+    """A preset at the model's size; None for `auto`.
+
+    Raises:
+        WorkbenchError: `preprocessing.size_needed`.
+    """
+    if isinstance(asked, Preprocessing):
+        return asked
+    if asked == AUTO:
         return None
-    if text not in PRESETS:
-        return _read_preprocessing(Path(text))
     height, width = (model.height, model.width) if size is None else size
     if height is None or width is None:
         raise WorkbenchError(
@@ -157,7 +183,7 @@ def choose_preprocessing(text: str, model: ModelDescription, size: tuple[int, in
             where="--size",
             hint="--size 224x224 is usual for classification.",
         )
-    return get_preset(text, height, width, model.channels or 3, model.layout or "NCHW")
+    return get_preset(asked, height, width, model.channels or 3, model.layout or "NCHW")
 
 
 def evaluate(bench: Bench, project: LocalProject) -> Evaluation:
@@ -231,18 +257,8 @@ def compare(
     return from_json(PairedResult, outcome.result["paired"])
 
 
-def _existing(path: Path) -> Path:
+def existing(path: Path) -> Path:
+    """The absolute path. Raises WorkbenchError `file.missing`."""
     if not path.exists():
         raise WorkbenchError("file.missing", "There is no such file or folder.", where=str(path))
     return path.absolute()
-
-
-def _read_preprocessing(path: Path) -> Preprocessing:
-    if path.suffix != ".json":
-        message = f"There is no preprocessing {str(path)!r}; there are: {', '.join([AUTO, *PRESETS])}, or a JSON file."
-        raise WorkbenchError("preprocessing.unknown", message, where="--preprocessing")
-    try:
-        return read_json(Preprocessing, _existing(path))
-    except (ValueError, OSError) as error:
-        message = f"The file cannot be read as JSON: {error}."
-        raise WorkbenchError("preprocessing.file", message, where=str(path)) from error

@@ -35,6 +35,8 @@ def command(
     """Measure throughput and latency on random inputs; several models are measured in turns as well."""
     asked_size = parse_size(size)
     batches = parse_numbers(batch, "--batch")
+    for model in models:
+        local.existing(model)
     with open_bench() as bench:
         cores = bench.settings.usable_cores
         grid = make_grid(cores, parse_numbers(streams, "--streams") if streams else tuple({1: None, cores: None}), batches)

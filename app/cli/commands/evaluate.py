@@ -20,9 +20,11 @@ def command(
     json_output: JsonOption = False,
 ) -> None:
     """Measure the accuracy of a model on every labelled sample of a dataset."""
-    asked_size = parse_size(size)
+    asked_size, asked_preprocessing = parse_size(size), local.read_preprocessing(preprocessing)
+    local.existing(dataset)
     with open_bench() as bench:
-        project = local.open_project(bench, model, dataset, preprocessing, asked_size)
+        inspected = local.inspect_model(bench, model)
+        project = local.open_project(bench, inspected, dataset, asked_preprocessing, asked_size)
         evaluation = local.evaluate(bench, project)
     if not json_output:
         print_evaluation(project, evaluation)

@@ -19,6 +19,7 @@ from app.engine.records import to_json
 from app.errors import WorkbenchError
 from app.services import local
 from app.services.local_results import as_json, report, saying, variant_views
+from app.services.plans import check_possible
 
 
 def command(
@@ -40,10 +41,14 @@ def command(
     settings = QuantizationSettings(
         method=method, preset=preset, max_drop=max_drop, drop_type=drop_type, subset_size=subset, seed=seed
     )
-    asked_size = parse_size(size)
+    asked_size, asked_preprocessing = parse_size(size), local.read_preprocessing(preprocessing)
+    local.existing(dataset)
+    local.existing(model)
     _make_folder(out)
     with open_bench(near=out) as bench:
-        project = local.open_project(bench, model, dataset, preprocessing, asked_size)
+        inspected = local.inspect_model(bench, model)
+        check_possible(inspected.description, inspected.name)
+        project = local.open_project(bench, inspected, dataset, asked_preprocessing, asked_size)
         result = local.optimize(bench, project, settings)
         now = datetime.now(UTC)
         views = variant_views(result, now)
