@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from playwright.sync_api import Page, expect
 from app.engine.quantize.recipe import QuantizationSettings
 from app.services.context import Workbench, open_workbench
 from tests.support import rows
-from tests.support.factories import three_variants, trials
+from tests.support.factories import HOSTILE, a_default, three_variants, trials
 from tests.support.server import LiveServer
 from tests.support.visitor import Visitor
 
@@ -193,7 +194,8 @@ def test_everything_works_without_scripts(visitor: Visitor, wb: Workbench) -> No
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
 def test_no_page_scrolls_sideways(visitor: Visitor, wb: Workbench, width: int) -> None:
-    project = rows.store_project(wb, three_variants(), name="A-rather-long-name-without-a-single-space-in-it-" * 2)
+    variants = [*three_variants()[:2], replace(a_default(), name=HOSTILE)]
+    project = rows.store_project(wb, variants, name="A-rather-long-name-without-a-single-space-in-it-" * 2)
     run = rows.store_run(wb, project_id=project.id, settings=AWARE, events=PLANNED, trials=trials()[:4])
     preflight = rows.store_preflight(wb, project.model_id, project.dataset_id)
     rows.store_worker(wb)

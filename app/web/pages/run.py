@@ -58,7 +58,6 @@ class RunOutcome:
 @dataclass(frozen=True)
 class RunPage:
     head: ProjectHead
-    project: ProjectView
     run: RunView
     chip: Chip
     method: Literal["fp32", "int8-default", "int8-accuracy-aware"]
@@ -109,7 +108,6 @@ def run_page(project: ProjectView, run: RunView, variant: VariantView | None) ->
     now = next((stage for stage in run.stages if stage.state == "now"), None)
     return RunPage(
         head=project_head(project, "Runs"),
-        project=project,
         run=run,
         chip=state_chip(run),
         method=run_method(run),
