@@ -173,7 +173,8 @@ def test_check_again_uses_the_typed_values(wb: Workbench, client: TestClient, ch
     data = sent(*chosen, run, colour="RGB", divide_by="255", fixed="1", label_offset="1")
     answer = client.post("/preflights", data=data)
     assert answer.status_code == 303
-    assert answer.headers["Location"].endswith(f"&found={run}")
+    assert answer.headers["Location"].endswith(f"&found={run}&name=My+project")
+    assert form_of(whole_page(client.get(answer.headers["Location"]).text)).get("mean") is None  # it is being checked
     new_run = answer.headers["Location"].split("preflight=")[1].split("&")[0]
     with wb.database.read() as session:
         params = session.get_one(Run, new_run).params
@@ -185,8 +186,9 @@ def test_check_again_uses_the_typed_values(wb: Workbench, client: TestClient, ch
 def test_back_to_found_values(wb: Workbench, client: TestClient, chosen: tuple[str, str]) -> None:
     found = rows.store_preflight(wb, *chosen)
     by_hand = rows.store_preflight(wb, *chosen, a_preflight_result(decided="by-hand"))
-    page = whole_page(client.get(f"/projects/new?preflight={by_hand}&found={found}").text)
-    assert f"/projects/new?preflight={found}" in page.links
+    page = whole_page(client.get(f"/projects/new?preflight={by_hand}&found={found}&name=Mine").text)
+    assert f"/projects/new?preflight={found}&name=Mine" in page.links
+    assert form_of(page)["name"] == "Mine"
 
 
 @pytest.mark.parametrize("action", ["/preflights", "/projects"])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal, TypeVar
+from urllib.parse import urlencode
 
 from app.engine.preprocessing.export import as_python
 from app.engine.preprocessing.presets import GRAY_VALUE_RANGES, VALUE_RANGES, get_preset
@@ -37,7 +38,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Request:
+class Asked:
     """What the URL or the form says."""
 
     model_id: str = ""
@@ -101,7 +102,7 @@ def new_project_page(
     datasets: Sequence[DatasetView],
     workers: Sequence[WorkerView],
     preflight: PreflightView | None,
-    asked: Request,
+    asked: Asked,
     *,
     mistakes: Sequence[Mistake] = (),
     not_done: str = "",
@@ -154,7 +155,7 @@ def new_project_page(
         all_count=len(predictions),
         miss_count=len(misses),
         misses_only=asked.misses_only,
-        switch_url="" if preflight is None else f"/projects/new?preflight={preflight.run.id}&found={asked.found}",
+        switch_url="" if preflight is None else address(preflight.run.id, asked),
         tried=() if result is None else ways_tried(result),
         tried_of="" if result is None else plural(len(result.candidates), "way"),
         received=() if result is None else received_facts(result.received),
@@ -230,10 +231,16 @@ def _ranges() -> dict[str, list[list[str]]]:
     }
 
 
-def _back(preflight: PreflightView | None, asked: Request) -> str:
+def address(preflight_id: str, asked: Asked) -> str:
+    """The URL at which this state of the page is found again."""
+    kept = {"preflight": preflight_id, "found": asked.found, "name": asked.name or ""}
+    return f"/projects/new?{urlencode({name: value for name, value in kept.items() if value})}"
+
+
+def _back(preflight: PreflightView | None, asked: Asked) -> str:
     if preflight is None or not asked.found or asked.found == preflight.run.id:
         return ""
-    return f"/projects/new?preflight={asked.found}"
+    return address(asked.found, Asked(name=asked.name))
 
 
 def _model_hint(model: ModelView | None) -> str:

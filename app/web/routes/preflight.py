@@ -28,14 +28,15 @@ LONGEST_ID = 64
 
 @router.get("/projects/new")
 def show_new_project(
-    request: Request, wb: Wb, model: str = "", dataset: str = "", preflight: str = "", found: str = ""
+    request: Request, wb: Wb, model: str = "", dataset: str = "", preflight: str = "", found: str = "", name: str | None = None
 ) -> Response:
     view = preflights.get_preflight(wb, preflight) if preflight else None
-    asked = new_project.Request(
+    asked = new_project.Asked(
         model_id=view.model_id if view else model,
         dataset_id=view.dataset_id if view else dataset,
         found=found,
         misses_only=request.query_params.get("show") == "misses",
+        name=name,
     )
     response = _page(request, wb, view, asked)
     if preflight and "HX-Request" in request.headers and not wants_fragment(request):
@@ -83,10 +84,10 @@ def _start(request: Request, wb: Workbench, data: Mapping[str, object]) -> Respo
         if error.code == "preflight.size" and not size:  # asked first, no mistake of the user
             return _page(request, wb, None, asked)
         return _refused(request, wb, None, asked, error, "checked")
-    return RedirectResponse(f"/projects/new?preflight={run.id}", 303)
+    return RedirectResponse(new_project.address(run.id, new_project.Asked()), 303)
 
 
-def _check(request: Request, wb: Workbench, data: Mapping[str, object], asked: new_project.Request) -> Response:
+def _check(request: Request, wb: Workbench, data: Mapping[str, object], asked: new_project.Asked) -> Response:
     view = _preflight_of(wb, data)
     form = PreprocessingForm.of(data)
     value, label_offset, mistakes = form.read()
@@ -99,7 +100,7 @@ def _check(request: Request, wb: Workbench, data: Mapping[str, object], asked: n
         raise
     except WorkbenchError as error:
         return _refused(request, wb, view, asked, error, "checked")
-    return RedirectResponse(f"/projects/new?preflight={run.id}&found={asked.found}", 303)
+    return RedirectResponse(new_project.address(run.id, asked), 303)
 
 
 def _create(request: Request, wb: Workbench, data: Mapping[str, object]) -> Response:
@@ -126,7 +127,7 @@ def _create(request: Request, wb: Workbench, data: Mapping[str, object]) -> Resp
     return RedirectResponse(f"/projects/{project.id}", 303)
 
 
-def _task(wb: Workbench, view: PreflightView | None, asked: new_project.Request, label_offset: int) -> ClassificationTask:
+def _task(wb: Workbench, view: PreflightView | None, asked: new_project.Asked, label_offset: int) -> ClassificationTask:
     """What the preflight found the output to mean; from the file's description when no preflight succeeded."""
     if view is not None and view.result is not None:
         task = view.result.task
@@ -139,7 +140,7 @@ def _task(wb: Workbench, view: PreflightView | None, asked: new_project.Request,
 
 
 def _refused(
-    request: Request, wb: Workbench, view: PreflightView | None, asked: new_project.Request, error: WorkbenchError, verb: str
+    request: Request, wb: Workbench, view: PreflightView | None, asked: new_project.Asked, error: WorkbenchError, verb: str
 ) -> Response:
     """Beside the field the service names, else above the form."""
     labels = {**LABELS, "name": "Project name"}
@@ -155,7 +156,7 @@ def _page(
     request: Request,
     wb: Workbench,
     view: PreflightView | None,
-    asked: new_project.Request,
+    asked: new_project.Asked,
     *,
     mistakes: Sequence[Mistake] = (),
     not_done: str = "",
@@ -175,16 +176,16 @@ def _page(
     return render(request, "pages/project_new.html", page, status=status)
 
 
-def _asked(data: Mapping[str, object]) -> new_project.Request:
-    return new_project.Request(
+def _asked(data: Mapping[str, object]) -> new_project.Asked:
+    return new_project.Asked(
         model_id=text_of(data, "model", "")[:LONGEST_ID],
         dataset_id=text_of(data, "dataset", "")[:LONGEST_ID],
         found=text_of(data, "found", "")[:LONGEST_ID],
     )
 
 
-def _typed(asked: new_project.Request, form: PreprocessingForm, data: Mapping[str, object]) -> new_project.Request:
-    return new_project.Request(asked.model_id, asked.dataset_id, asked.found, form=form, name=text_of(data, "name", ""))
+def _typed(asked: new_project.Asked, form: PreprocessingForm, data: Mapping[str, object]) -> new_project.Asked:
+    return new_project.Asked(asked.model_id, asked.dataset_id, asked.found, form=form, name=text_of(data, "name", ""))
 
 
 def _preflight_of(wb: Workbench, data: Mapping[str, object]) -> PreflightView | None:

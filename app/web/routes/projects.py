@@ -27,6 +27,11 @@ from app.web.templating import render, wants_fragment
 router = APIRouter(prefix="/projects", include_in_schema=False)
 
 
+@router.get("")
+def show_projects() -> Response:
+    return RedirectResponse("/", 303)
+
+
 @router.get("/{project_id}")
 def show_overview(request: Request, wb: Wb, project_id: str) -> Response:
     return _overview(request, wb, projects.get_project(wb, project_id))
