@@ -140,7 +140,7 @@ def _left(stage: StageView, expected: Range) -> Range:
     low, high = expected
     if stage.state == "todo" or stage.seconds is None:
         return expected
-    fraction = stage.done / stage.total if stage.total and stage.label != SEARCH else 0.0
+    fraction = min(1.0, stage.done / stage.total) if stage.total and stage.label != SEARCH else 0.0
     if fraction >= TRUSTED_FRACTION:
         rest = stage.seconds * (1 - fraction) / fraction
         return (0.8 * rest, 1.3 * rest)

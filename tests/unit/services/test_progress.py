@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.jobs.pipelines import CALIBRATE, COMPARE, GRID, PAIRED, PREPARE, QUANTIZE, RANK, REFERENCE, SEARCH
@@ -137,6 +137,7 @@ steps = st.lists(
 
 
 @given(steps, st.sampled_from(["queued", "running", "succeeded", "failed", "cancelled"]))
+@example([("Prepare samples", "started", 0, 0), ("Prepare samples", "progress", 2, 1)], "running")
 def test_whatever_happened_there_is_something_to_show(made: Any, state: Any) -> None:
     views = stage_views(events(*made), state, START + timedelta(hours=1))
     assert [view.label for view in views][: len(AWARE)] == list(AWARE)
