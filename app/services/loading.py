@@ -121,6 +121,8 @@ def _load_latest_trials(session: Session, ids: Sequence[str], found: dict[str, P
         .group_by(Run.project_id)
     )
     newest = {row[1]: row[0] or "" for row in session.execute(with_trials)}
+    if not newest:
+        return
     for trial in session.scalars(select(Trial).where(Trial.run_id.in_(list(newest))).order_by(Trial.number)):
         found[newest[trial.run_id]].latest_trials.append(trial)
 
@@ -156,6 +158,8 @@ def _load_workers(session: Session, found: dict[str, ProjectRows]) -> None:
 
 def load_runs(session: Session, runs: Sequence[Run], *, log: bool = False) -> dict[str, RunRows]:
     """Everything the views of these runs show, by run id; `log` for a single run's page."""
+    if not runs:
+        return {}
     ids = [run.id for run in runs]
     events: dict[str, list[StageEvent]] = defaultdict(list)
     ends = (

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.services.views import QueueView
-
 
 @dataclass(frozen=True)
 class QueuePill:
@@ -14,10 +12,10 @@ class QueuePill:
     running: bool
 
 
-def queue_pill(queue: QueueView) -> QueuePill:
+def queue_pill(running: int, waiting: int) -> QueuePill:
     parts = []
-    if queue.running:
-        parts.append(f"{queue.running} running")
-    if queue.waiting:
-        parts.append(f"{queue.waiting} waiting")
-    return QueuePill(", ".join(parts), queue.running > 0)
+    if running:
+        parts.append(f"{running} running")
+    if waiting:
+        parts.append(f"{waiting} waiting")
+    return QueuePill(", ".join(parts), running > 0)

@@ -32,4 +32,4 @@ def load_example(wb: Wb) -> Response:
 
 @router.get("/fragments/queue")
 def show_queue(request: Request, wb: Wb) -> Response:
-    return render(request, "fragments/queue.html", queue_pill(workers.get_queue(wb)))
+    return render(request, "fragments/queue.html", queue_pill(*workers.queue_length(wb)))

@@ -12,9 +12,9 @@ from sse_starlette.sse import EventSourceResponse
 from starlette.responses import RedirectResponse, Response
 
 from app.errors import NotFoundError
-from app.services import projects, runs, variants
+from app.services import projects, runs
 from app.services.context import Workbench
-from app.services.views import RunState, RunView, VariantView
+from app.services.views import RunState, RunView
 from app.web.dependencies import Wb
 from app.web.pages.run import banner_page, run_page, runs_page
 from app.web.templating import render
@@ -38,7 +38,9 @@ def show_run(request: Request, wb: Wb, run_id: str) -> Response:
     elsewhere = _other_page(run)
     if elsewhere:
         return RedirectResponse(elsewhere, 303)
-    page = run_page(projects.get_project(wb, run.project_id), run, _variant_of(wb, run))
+    project = projects.get_project(wb, run.project_id)
+    made = next((variant for variant in project.variants if variant.id == run.variant_id), None)
+    page = run_page(project, run, made)
     return render(request, "pages/run.html", page, block="live")
 
 
@@ -91,12 +93,3 @@ def _other_page(run: RunView) -> str:
     if run.project_id:
         return ""
     return "/models" if run.kind == "inspect-model" else "/datasets"
-
-
-def _variant_of(wb: Workbench, run: RunView) -> VariantView | None:
-    if not run.variant_id:
-        return None
-    try:
-        return variants.get_variant(wb, run.variant_id)
-    except NotFoundError:
-        return None
