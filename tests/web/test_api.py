@@ -97,6 +97,7 @@ def test_documentation_lists_every_route_without_loading_anything(client: TestCl
         ("POST", "/projects", {"nmae": "x"}, 422, "request.invalid", None),
         ("PATCH", "/models/x", {"name": "x", "size": 1}, 422, "request.invalid", "size"),
         ("GET", "/datasets/x/thumbnails/first", None, 422, "request.invalid", "path.n"),
+        ("GET", f"/runs/x/events?after={10**30}", None, 422, "request.invalid", "query.after"),
         ("GET", "/uploads?kind=picture", None, 422, "request.invalid", "query.kind"),
         ("POST", "/projects/x/optimize", {"settings": {"max_drop": -1}}, 422, "settings.max_drop", "max_drop"),
         ("POST", "/projects/x/optimize", {"settings": {"max_drop": 1e308}}, 422, "settings.max_drop", "max_drop"),
@@ -124,7 +125,7 @@ def test_a_tolerance_that_is_no_number_is_refused(client: TestClient, wb: Workbe
     assert wb.queue.waiting() == ()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '"x"', "\xff"])
+@pytest.mark.parametrize("content", ["", "{", "[]", '"x"', "\xff", "[" * 200_000, "1" * 10_000], ids=range(7))
 def test_a_body_that_is_not_json_is_refused(client: TestClient, content: str) -> None:
     response = client.post(f"{V1}/preflights", content=content.encode("latin-1"), headers={"Content-Type": "application/json"})
     assert response.status_code in (400, 422)
@@ -250,6 +251,9 @@ def test_events_come_in_order_and_go_on_behind_the_last_one(client: TestClient, 
     again = client.get(f"{V1}/runs/{run_id}/events", headers={"Last-Event-ID": str(first)})
     assert [event["event"] for event in events_in(again.text)] == ["log", "over"]
     assert [event["event"] for event in events_in(client.get(f"{V1}/runs/{run_id}/events?after={second}").text)] == ["over"]
+    for nonsense in ("9" * 5000, "-1", "²", "x"):
+        headers = {"Last-Event-ID": nonsense.encode()}
+        assert len(events_in(client.get(f"{V1}/runs/{run_id}/events", headers=headers).text)) == 3
 
 
 def test_a_page_of_another_site_changes_nothing(client: TestClient, wb: Workbench) -> None:

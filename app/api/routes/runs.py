@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from typing import Annotated
 
 import anyio
 from anyio import to_thread
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 
@@ -20,6 +21,8 @@ from app.services.views import EventView, RunView
 router = APIRouter(prefix="/runs", tags=["Runs"])
 POLL_SECONDS = 0.5
 PING_SECONDS = 15
+MAX_ID_DIGITS = 15
+EventId = Annotated[int, Query(ge=0, lt=10**MAX_ID_DIGITS)]
 
 
 @router.get("", responses=refusals(404))
@@ -41,12 +44,14 @@ def cancel_run(wb: Wb, run_id: str) -> RunView:
 
 
 @router.get("/{run_id}/events", response_class=EventSourceResponse, responses=refusals(404))
-def follow_run(request: Request, wb: Wb, run_id: str, after: int = 0) -> EventSourceResponse:
+def follow_run(request: Request, wb: Wb, run_id: str, after: EventId = 0) -> EventSourceResponse:
     """Server-sent events, each `planned`, `started`, `progress`, `log`, `finished` or `failed` with stage, count and message as
     JSON; at the end `over` with the run's state. `Last-Event-ID` (or `after`) goes on behind that event."""
     runs.position(wb, run_id)  # 404 before the stream begins
     seen = request.headers.get("Last-Event-ID", "")
-    return EventSourceResponse(_events(wb, run_id, int(seen) if seen.isdecimal() else after), ping=PING_SECONDS)
+    if seen.isascii() and seen.isdecimal() and len(seen) <= MAX_ID_DIGITS:
+        after = int(seen)
+    return EventSourceResponse(_events(wb, run_id, after), ping=PING_SECONDS)
 
 
 async def _events(wb: Workbench, run_id: str, after: int) -> AsyncIterator[ServerSentEvent]:
