@@ -22,6 +22,7 @@ from tests.support.shared import ROOT
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.slow
+expect.set_options(timeout=20_000)  # the machine may be busy with other tests
 
 EXAMPLE = ROOT / "examples" / "fashion"
 INSPECTION_MS = 90_000

@@ -21,6 +21,7 @@ from tests.support.server import LiveServer
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.slow
+expect.set_options(timeout=20_000)  # the machine may be busy with other tests
 
 PLANNED = [(label, "planned", 0, 0, "") for label in ("Prepare samples", "Calibrate", "Quantize", "Compare with FP32")]
 AWARE = QuantizationSettings(method="accuracy-aware")
