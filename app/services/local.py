@@ -94,7 +94,7 @@ def inspect_model(bench: Bench, path: Path) -> LocalModel:
     outcome = bench.run(
         "inspect_model",
         LOOK_MODEL,
-        {"upload": Artifact(existing(path))},
+        {"upload": Artifact(existing(path)), "folder": Artifact(path.absolute().parent)},
         {"filename": path.name},
         bench.settings.inspect_seconds,
     )

@@ -21,6 +21,8 @@ COPY_BYTES = 2**20
 class Spec:
     upload: Path
     filename: str
+    folder: Path | None = None
+    """Where the model's data files lie beside it (only the command line has such); None: there are none."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def run(spec: Spec, context: StageContext) -> Result:
         folder = context.folder / "unpacked"
         model = load_model(_unpack(spec.upload, folder), external_folder=folder)
     else:
-        model = load_model(spec.upload)
+        model = load_model(spec.upload, external_folder=spec.folder)
     target = context.folder / "model.onnx"
     target.write_bytes(model.SerializeToString(deterministic=True))
     context.report(Progress(1, 3, "opening it in onnxruntime"))

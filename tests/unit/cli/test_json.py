@@ -34,6 +34,16 @@ def test_inspect(workbench: Workbench, model: Path) -> None:
     assert "image: float32, batch × 3 × 32 × 32" in said.out
 
 
+def test_inspect_finds_the_data_file_beside_a_model(workbench: Workbench, tmp_path: Path) -> None:
+    settings = {"save_as_external_data": True, "location": "tiny.data", "size_threshold": 0}
+    onnx.save(tiny_classifier(), tmp_path / "split.onnx", **settings)
+    assert json.loads(workbench("inspect", tmp_path / "split.onnx", "--json").out)["parameters"] == 1482
+    (tmp_path / "tiny.data").unlink()
+    refused = workbench("inspect", tmp_path / "split.onnx")
+    assert refused.code == 2
+    assert "tiny.data" in refused.err
+
+
 @pytest.mark.parametrize("preprocessing", ["unit", "auto"])
 def test_evaluate(workbench: Workbench, model: Path, tmp_path: Path, preprocessing: str) -> None:
     data = tiny_dataset(tmp_path / "data", n=40)
