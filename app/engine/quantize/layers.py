@@ -15,6 +15,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -55,9 +57,9 @@ class Layer:
 
 
 def find_layers(graph: onnx.GraphProto, names: frozenset[str]) -> dict[str, Layer]:
-    """The named weighted nodes with constant weights, in graph order."""
+    """The weighted nodes among `names`, all with constant weights, in graph order."""
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    return {node.name: _layer(node, constants) for node in graph.node if node.name in names}
+    return {node.name: _layer(node, constants) for node in graph.node if node.name in names and node.op_type in WEIGHTED}
 
 
 def _layer(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> Layer:

@@ -99,7 +99,9 @@ class SequentialQuantizer:
         if self._effort.bias_correction:
             channel_axis = 1 if node.op_type.startswith("Conv") else y_q.ndim - 1
             axes = tuple(axis for axis in range(y_q.ndim) if axis != channel_axis)
-            correction = (float_outputs[0].mean(axis=axes, dtype=np.float64) - y_q.mean(axis=axes, dtype=np.float64)).astype(np.float32)
+            correction = (float_outputs[0].mean(axis=axes, dtype=np.float64) - y_q.mean(axis=axes, dtype=np.float64)).astype(
+                np.float32
+            )
             if layer.op_type != "MatMul":
                 bias = correction if layer.bias is None else layer.bias + correction
                 quantized = quantized_layer(layer, rows_q, scales, bias, input_scale)

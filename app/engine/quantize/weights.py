@@ -76,7 +76,7 @@ def weight_scales(layer: Layer, input_scale: np.float32, *, per_channel: bool = 
 def round_to_nearest(rows: np.ndarray, scales: np.ndarray) -> np.ndarray:
     """(C, K) int8."""
     steps = rows / np.broadcast_to(scales, (len(rows),))[:, None]
-    return np.clip(np.rint(steps), -QMAX, QMAX).astype(np.int8)
+    return np.asarray(np.clip(np.rint(steps), -QMAX, QMAX), np.int8)
 
 
 def quantized_layer(
