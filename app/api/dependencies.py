@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from app.api.errors import ErrorAnswer
 from app.services.context import Workbench
@@ -16,6 +16,9 @@ def workbench(request: Request) -> Workbench:
 
 
 Wb = Annotated[Workbench, Depends(workbench)]
+MAX_NUMBER = 2**31 - 1
+Limit = Annotated[int | None, Query(ge=1, le=MAX_NUMBER, description="How many at most; all when it is not given.")]
+Offset = Annotated[int, Query(ge=0, le=MAX_NUMBER, description="How many of the newest to leave out.")]
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.errors import NotFoundError
 from app.services import lookup
@@ -16,14 +16,20 @@ from app.services.views import DatasetView
 from app.storage.tables import Dataset
 
 
-def list_datasets(wb: Workbench) -> tuple[DatasetView, ...]:
-    """All datasets of the user, newest first."""
+def list_datasets(wb: Workbench, *, limit: int | None = None, offset: int = 0) -> tuple[DatasetView, ...]:
+    """The user's datasets, newest first: all, or `limit` of them from `offset` on."""
+    wanted = select(Dataset).where(Dataset.owner_id == wb.user_id).order_by(Dataset.id.desc()).limit(limit).offset(offset)
     with wb.database.read() as session:
-        rows = session.scalars(select(Dataset).where(Dataset.owner_id == wb.user_id).order_by(Dataset.id.desc())).all()
+        rows = session.scalars(wanted).all()
         ids = [row.id for row in rows]
         projects = lookup.count_projects(session, "dataset", ids)
         inspections = lookup.inspection_runs(session, ids)
         return tuple(dataset_view(row, projects.get(row.id, 0), inspections.get(row.id, "")) for row in rows)
+
+
+def count_datasets(wb: Workbench) -> int:
+    with wb.database.read() as session:
+        return session.scalars(select(func.count()).select_from(Dataset).where(Dataset.owner_id == wb.user_id)).one()
 
 
 def get_dataset(wb: Workbench, dataset_id: str) -> DatasetView:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.services import lookup
 from app.services.adoption import adopt_file
@@ -15,14 +15,20 @@ from app.services.views import ModelView
 from app.storage.tables import Model
 
 
-def list_models(wb: Workbench) -> tuple[ModelView, ...]:
-    """All models of the user, newest first."""
+def list_models(wb: Workbench, *, limit: int | None = None, offset: int = 0) -> tuple[ModelView, ...]:
+    """The user's models, newest first: all, or `limit` of them from `offset` on."""
+    wanted = select(Model).where(Model.owner_id == wb.user_id).order_by(Model.id.desc()).limit(limit).offset(offset)
     with wb.database.read() as session:
-        rows = session.scalars(select(Model).where(Model.owner_id == wb.user_id).order_by(Model.id.desc())).all()
+        rows = session.scalars(wanted).all()
         ids = [row.id for row in rows]
         projects = lookup.count_projects(session, "model", ids)
         inspections = lookup.inspection_runs(session, ids)
         return tuple(model_view(row, projects.get(row.id, 0), inspections.get(row.id, "")) for row in rows)
+
+
+def count_models(wb: Workbench) -> int:
+    with wb.database.read() as session:
+        return session.scalars(select(func.count()).select_from(Model).where(Model.owner_id == wb.user_id)).one()
 
 
 def get_model(wb: Workbench, model_id: str) -> ModelView:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.engine.datasets.description import DatasetDescription
@@ -24,6 +25,8 @@ from app.services.starting import start_run
 from app.services.views import ProjectView
 from app.storage.ids import new_id
 from app.storage.tables import Dataset, Measurement, Model, Project, Run, Variant, utc_now
+
+T = TypeVar("T")
 
 RUNTIMES = ("onnxruntime",)
 ORIGINAL_NAMES = {"float32": "FP32", "mixed": "FP32", "float16": "FP16", "int8": "INT8 original"}
@@ -76,18 +79,20 @@ def create_project(
     return get_project(wb, project_id)
 
 
-def list_projects(wb: Workbench, search: str = "") -> tuple[ProjectView, ...]:
-    """The user's projects, newest first; `search` looks in the names of project, model and dataset."""
-    wanted = select(Project).where(Project.owner_id == wb.user_id).order_by(Project.id.desc())
-    if search.strip():
-        text = search.strip()
-        wanted = (
-            wanted.join(Model, Project.model_id == Model.id)
-            .join(Dataset, Project.dataset_id == Dataset.id)
-            .where(or_(*(column.icontains(text, autoescape=True) for column in (Project.name, Model.name, Dataset.name))))
-        )
+def list_projects(wb: Workbench, search: str = "", *, limit: int | None = None, offset: int = 0) -> tuple[ProjectView, ...]:
+    """The user's projects, newest first: all, or `limit` of them from `offset` on.
+
+    `search` looks in the names of project, model and dataset.
+    """
+    wanted = _matching(select(Project), wb.user_id, search).order_by(Project.id.desc()).limit(limit).offset(offset)
     with wb.database.read() as session:
         return _views(wb, session, session.scalars(wanted).all())
+
+
+def count_projects(wb: Workbench, search: str = "") -> int:
+    """How many `list_projects` has in all."""
+    with wb.database.read() as session:
+        return session.scalars(_matching(select(func.count()).select_from(Project), wb.user_id, search)).one()
 
 
 def get_project(wb: Workbench, project_id: str) -> ProjectView:
@@ -127,6 +132,20 @@ def delete_project(wb: Workbench, project_id: str) -> None:
         session.execute(delete(Measurement).where(Measurement.variant_id.in_(of_project)))
         session.execute(delete(Variant).where(Variant.project_id == project_id))
         session.delete(row)
+
+
+def _matching(query: Select[T], owner_id: str, search: str) -> Select[T]:
+    """The same conditions for the list and for its length."""
+    wanted = query.where(Project.owner_id == owner_id)
+    text = search.strip()
+    if not text:
+        return wanted
+    columns = (Project.name, Model.name, Dataset.name)
+    return (
+        wanted.join(Model, Project.model_id == Model.id)
+        .join(Dataset, Project.dataset_id == Dataset.id)
+        .where(or_(*(column.icontains(text, autoescape=True) for column in columns)))
+    )
 
 
 def _views(wb: Workbench, session: Session, rows: Sequence[Project]) -> tuple[ProjectView, ...]:

@@ -23,8 +23,8 @@ from app.services.views import EventView, RunState, RunView, VariantView
 from app.storage.tables import Project, Run, StageEvent, Variant, utc_now
 
 __all__ = [
-    "cancel_run", "events_after", "get_run", "list_runs", "plan_optimize", "position", "run_views", "start_baseline",
-    "start_comparison", "start_optimize",
+    "cancel_run", "count_runs", "events_after", "get_run", "list_runs", "plan_optimize", "position", "run_views",
+    "start_baseline", "start_comparison", "start_optimize",
 ]  # fmt: skip
 
 MAX_COMPARED = 8
@@ -103,14 +103,23 @@ def get_run(wb: Workbench, run_id: str) -> RunView:
         return run_views(wb, session, [row], log=True)[0]
 
 
-def list_runs(wb: Workbench, project_id: str | None = None) -> tuple[RunView, ...]:
-    """Newest first, without logs; of one project, or all of the user."""
-    wanted = select(Run).where(Run.owner_id == wb.user_id).order_by(Run.id.desc())
+def list_runs(
+    wb: Workbench, project_id: str | None = None, *, limit: int | None = None, offset: int = 0
+) -> tuple[RunView, ...]:
+    """Newest first, without logs; of one project, or all of the user: all, or `limit` of them from `offset` on."""
+    wanted = select(Run).where(Run.owner_id == wb.user_id).order_by(Run.id.desc()).limit(limit).offset(offset)
     with wb.database.read() as session:
         if project_id is not None:
             lookup.get_project_row(session, wb.user_id, project_id)
             wanted = wanted.where(Run.project_id == project_id)
         return run_views(wb, session, session.scalars(wanted).all())
+
+
+def count_runs(wb: Workbench, project_id: str) -> dict[RunState, int]:
+    """How many runs of a project there are by state; states without any are left out."""
+    counts = select(Run.state, func.count()).where(Run.project_id == project_id, Run.owner_id == wb.user_id).group_by(Run.state)
+    with wb.database.read() as session:
+        return {cast("RunState", row[0]): row[1] for row in session.execute(counts)}
 
 
 def position(wb: Workbench, run_id: str) -> tuple[int, RunState]:

@@ -70,6 +70,24 @@ def test_every_list_answers_before_there_is_anything(client: TestClient) -> None
             assert client.get("/api" + path).status_code == 200, path
 
 
+@pytest.mark.parametrize("path", ["models", "datasets", "projects", "runs"])
+def test_long_list_comes_in_parts_when_asked(client: TestClient, wb: Workbench, path: str) -> None:
+    for number in range(3):
+        store_project(wb, name=f"Project {number}")
+
+    def ids(**query: Any) -> list[str]:
+        return [row["id"] for row in client.get(f"{V1}/{path}", params=query).json()]
+
+    everything = ids()
+    parts = [ids(limit=2, offset=offset) for offset in range(0, len(everything), 2)]
+    assert [one for part in parts for one in part] == everything
+    assert ids(offset=len(everything)) == []
+    for wrong in ({"limit": 0}, {"offset": -1}, {"limit": 2**64}, {"offset": "x"}):
+        response = client.get(f"{V1}/{path}", params=wrong)
+        assert response.status_code == 422, wrong
+        errors_of(response)
+
+
 def test_schema_describes_every_route_and_names_no_other_host(client: TestClient) -> None:
     schema = client.get(f"{V1}/openapi.json").json()
     for methods in schema["paths"].values():
@@ -133,7 +151,7 @@ def test_a_body_that_is_not_json_is_refused(client: TestClient, content: str) ->
 
 
 def test_our_own_mistake_has_the_same_shape_and_no_details(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("secret of the server")
 
     monkeypatch.setattr("app.services.models.list_models", fail)

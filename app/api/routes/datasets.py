@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import FileResponse
 
-from app.api.dependencies import Wb, refusals
+from app.api.dependencies import Limit, Offset, Wb, refusals
 from app.api.schemas import Rename
 from app.services import datasets
 from app.services.views import DatasetView
@@ -14,9 +14,9 @@ router = APIRouter(prefix="/datasets", tags=["Datasets"])
 
 
 @router.get("")
-def list_datasets(wb: Wb) -> tuple[DatasetView, ...]:
+def list_datasets(wb: Wb, limit: Limit = None, offset: Offset = 0) -> tuple[DatasetView, ...]:
     """All datasets, newest first. Upload one with tus at /uploads (kind "dataset")."""
-    return datasets.list_datasets(wb)
+    return datasets.list_datasets(wb, limit=limit, offset=offset)
 
 
 @router.get("/{dataset_id}", responses=refusals(404))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.api.dependencies import Wb, refusals
+from app.api.dependencies import Limit, Offset, Wb, refusals
 from app.api.schemas import Rename
 from app.services import models
 from app.services.views import ModelView
@@ -13,9 +13,9 @@ router = APIRouter(prefix="/models", tags=["Models"])
 
 
 @router.get("")
-def list_models(wb: Wb) -> tuple[ModelView, ...]:
+def list_models(wb: Wb, limit: Limit = None, offset: Offset = 0) -> tuple[ModelView, ...]:
     """All models, newest first. Upload one with tus at /uploads (kind "model")."""
-    return models.list_models(wb)
+    return models.list_models(wb, limit=limit, offset=offset)
 
 
 @router.get("/{model_id}", responses=refusals(404))

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse
 
-from app.api.dependencies import Wb, refusals
+from app.api.dependencies import Limit, Offset, Wb, refusals
 from app.api.schemas import ChangeProject, NewComparison, NewOptimization, NewProject
 from app.services import comparisons, example, projects, reports, runs
 from app.services.views import ComparisonView, PlanView, ProjectView, RunView
@@ -17,9 +17,9 @@ VariantIds = Annotated[list[str], Query(description="Variants to show; all when 
 
 
 @router.get("/projects")
-def list_projects(wb: Wb, search: str = "") -> tuple[ProjectView, ...]:
+def list_projects(wb: Wb, search: str = "", limit: Limit = None, offset: Offset = 0) -> tuple[ProjectView, ...]:
     """Newest first; `search` looks in the names of project, model and dataset."""
-    return projects.list_projects(wb, search)
+    return projects.list_projects(wb, search, limit=limit, offset=offset)
 
 
 @router.post("/projects", status_code=201, responses=refusals(404, 409, 422))
@@ -65,9 +65,9 @@ def delete_project(wb: Wb, project_id: str) -> None:
 
 
 @router.get("/projects/{project_id}/runs", responses=refusals(404))
-def list_project_runs(wb: Wb, project_id: str) -> tuple[RunView, ...]:
+def list_project_runs(wb: Wb, project_id: str, limit: Limit = None, offset: Offset = 0) -> tuple[RunView, ...]:
     """Newest first, without logs."""
-    return runs.list_runs(wb, project_id)
+    return runs.list_runs(wb, project_id, limit=limit, offset=offset)
 
 
 @router.post("/projects/{project_id}/baseline", status_code=202, responses=refusals(404))

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 
-from app.api.dependencies import Wb, refusals
+from app.api.dependencies import Limit, Offset, Wb, refusals
 from app.errors import NotFoundError
 from app.services import runs
 from app.services.context import Workbench
@@ -26,9 +26,9 @@ EventId = Annotated[int, Query(ge=0, lt=10**MAX_ID_DIGITS)]
 
 
 @router.get("", responses=refusals(404))
-def list_runs(wb: Wb, project_id: str | None = None) -> tuple[RunView, ...]:
+def list_runs(wb: Wb, project_id: str | None = None, limit: Limit = None, offset: Offset = 0) -> tuple[RunView, ...]:
     """Newest first, without logs; of one project, or all."""
-    return runs.list_runs(wb, project_id)
+    return runs.list_runs(wb, project_id, limit=limit, offset=offset)
 
 
 @router.get("/{run_id}", responses=refusals(404))

@@ -10,6 +10,7 @@ from app.engine.graph.description import Notice
 from app.services.views import DatasetView, UploadView
 from app.web.filters import count, plural, points_value
 from app.web.pages.models import Fact, asset_chip
+from app.web.pages.parts import Part
 from app.web.pages.words import Chip
 
 FORMATS = {
@@ -56,6 +57,7 @@ class DatasetCard:
 @dataclass(frozen=True)
 class DatasetsPage:
     cards: tuple[DatasetCard, ...]
+    part: Part
     unfinished: tuple[UploadView, ...]
     busy: bool
     max_bytes: int
@@ -71,9 +73,12 @@ class DatasetPage:
     name_error: str
 
 
-def datasets_page(datasets: tuple[DatasetView, ...], unfinished: tuple[UploadView, ...], max_bytes: int) -> DatasetsPage:
+def datasets_page(
+    datasets: tuple[DatasetView, ...], part: Part, unfinished: tuple[UploadView, ...], max_bytes: int
+) -> DatasetsPage:
     return DatasetsPage(
         cards=tuple(dataset_card(dataset, CARD_THUMBNAILS) for dataset in datasets),
+        part=part,
         unfinished=unfinished,
         busy=any(dataset.state == "inspecting" for dataset in datasets),
         max_bytes=max_bytes,

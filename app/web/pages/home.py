@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.services.views import Method, ProjectView, RunView, VariantView
 from app.services.wording import limit as limit_words
 from app.web.filters import fps, points, size, spread, times, times_spread
+from app.web.pages.parts import Part
 from app.web.pages.words import KINDS, RUNTIMES, Chip, limit_chip
 
 METHOD_WORDS: dict[Method, str] = {"fp32": "FP32", "int8-default": "INT8 Default", "int8-accuracy-aware": "AccuracyAware"}
@@ -55,15 +56,16 @@ class ProjectCard:
 @dataclass(frozen=True)
 class HomePage:
     cards: tuple[ProjectCard, ...]
+    part: Part
     search: str
     busy: bool
     """Whether something runs, so that the list follows it."""
     has_models: bool
 
 
-def home_page(projects: tuple[ProjectView, ...], *, search: str, has_models: bool) -> HomePage:
+def home_page(projects: tuple[ProjectView, ...], part: Part, *, search: str, has_models: bool) -> HomePage:
     cards = tuple(project_card(project) for project in projects)
-    return HomePage(cards, search, any(card.run is not None for card in cards), has_models)
+    return HomePage(cards, part, search, any(card.run is not None for card in cards), has_models)
 
 
 def project_card(project: ProjectView) -> ProjectCard:

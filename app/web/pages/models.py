@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.engine.graph.description import ModelDescription, TensorInfo
 from app.services.views import ModelView, UploadView
 from app.web.filters import count, large, plural, shape
+from app.web.pages.parts import Part
 from app.web.pages.words import Chip
 
 INT8_WEIGHT_SHARE = (0.25, 0.30)
@@ -53,6 +54,7 @@ class ModelCard:
 @dataclass(frozen=True)
 class ModelsPage:
     cards: tuple[ModelCard, ...]
+    part: Part
     unfinished: tuple[UploadView, ...]
     busy: bool
     """Whether one is being looked into, so that the list follows it."""
@@ -68,9 +70,10 @@ class ModelPage:
     name_error: str
 
 
-def models_page(models: tuple[ModelView, ...], unfinished: tuple[UploadView, ...], max_bytes: int) -> ModelsPage:
+def models_page(models: tuple[ModelView, ...], part: Part, unfinished: tuple[UploadView, ...], max_bytes: int) -> ModelsPage:
     return ModelsPage(
         cards=tuple(model_card(model) for model in models),
+        part=part,
         unfinished=unfinished,
         busy=any(model.state == "inspecting" for model in models),
         max_bytes=max_bytes,

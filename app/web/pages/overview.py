@@ -99,7 +99,7 @@ def overview_page(
         chart=pareto(project.variants, project.max_drop) if state == "variants" else None,
         grid=grid_chart(in_grid),
         grid_name=in_grid.name,
-        trials=trials_chart(project.trials, original.evaluation),
+        trials=trials_chart(project.trials, original.evaluation) if len(project.trials) > 1 else None,
         trials_run=next((v.run_id for v in project.variants if v.method == "int8-accuracy-aware"), ""),
         download=download,
         download_label="" if download is None else f"Download {short_name(download)}, {size(download.size_bytes)}",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlencode
 
 from app.engine.records import to_json
 from app.engine.tasks.results import Evaluation
-from app.services.views import ProjectView, RunView, StageView, TrialView, VariantView
+from app.services.views import ProjectView, RunState, RunView, StageView, TrialView, VariantView
 from app.web.figures import trials_chart
 from app.web.figures.pareto import accuracy_percent
-from app.web.filters import change, duration, fps, ms, plural, size, times, times_spread
+from app.web.filters import change, count, duration, fps, ms, plural, size, times, times_spread
+from app.web.pages.parts import Part
 from app.web.pages.project import ProjectHead, is_labelled, project_head
 from app.web.pages.words import KINDS, Chip, limit_chip, run_method, state_chip
 
@@ -85,16 +87,23 @@ class RunRow:
 class RunsPage:
     head: ProjectHead
     sentence: str
+    part: Part
     rows: tuple[RunRow, ...]
 
 
-def runs_page(project: ProjectView, runs: tuple[RunView, ...]) -> RunsPage:
-    under_way = sum(run.state in ("queued", "running") for run in runs)
-    done = sum(run.state == "succeeded" for run in runs)
-    counted = f"{plural(len(runs), 'run')}: {under_way or 'none'} under way, {done} finished."
+def runs_page(project: ProjectView, counts: Mapping[RunState, int], part: Part, runs: tuple[RunView, ...]) -> RunsPage:
+    """
+    Args:
+        counts: Of all runs of the project by state.
+        runs: This part of them.
+    """
+    under_way = counts.get("queued", 0) + counts.get("running", 0)
+    finished = count(counts.get("succeeded", 0))
+    counted = f"{plural(sum(counts.values()), 'run')}: {under_way or 'none'} under way, {finished} finished."
     return RunsPage(
         head=project_head(project, "Runs"),
         sentence=counted if runs else "Nothing has run yet.",
+        part=part,
         rows=tuple(RunRow(run, state_chip(run), KINDS[run.kind], _took(run)) for run in runs),
     )
 

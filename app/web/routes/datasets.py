@@ -13,16 +13,21 @@ from app.web.dependencies import Wb
 from app.web.flash import Flash
 from app.web.pages.confirm import Confirmation
 from app.web.pages.datasets import dataset_page, datasets_page
+from app.web.pages.parts import part_of
 from app.web.routes.models import in_use
 from app.web.routes.static import FOR_EVER
 from app.web.templating import render
 
 router = APIRouter(prefix="/datasets", include_in_schema=False)
 
+SHOWN = 20
+
 
 @router.get("")
 def show_datasets(request: Request, wb: Wb) -> Response:
-    page = datasets_page(datasets.list_datasets(wb), uploads.list_unfinished(wb, "dataset"), wb.settings.max_dataset_bytes)
+    part = part_of("/datasets", request.query_params.get("page", ""), datasets.count_datasets(wb), SHOWN, "dataset")
+    shown = datasets.list_datasets(wb, limit=part.size, offset=part.offset)
+    page = datasets_page(shown, part, uploads.list_unfinished(wb, "dataset"), wb.settings.max_dataset_bytes)
     return render(request, "pages/datasets.html", page, block="assets")
 
 

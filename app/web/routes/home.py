@@ -8,19 +8,25 @@ from starlette.responses import RedirectResponse, Response
 from app.services import example, models, projects, workers
 from app.web.dependencies import Wb
 from app.web.pages.home import home_page
+from app.web.pages.parts import part_of
 from app.web.pages.queue import queue_pill
 from app.web.templating import render
 
 router = APIRouter(include_in_schema=False)
 
 MAX_SEARCH_CHARACTERS = 200
+SHOWN = 24
+"""Eight rows of three cards."""
 
 
 @router.get("/")
 def show_projects(request: Request, wb: Wb, search: str = "") -> Response:
     wanted = search.strip()[:MAX_SEARCH_CHARACTERS]
-    found = projects.list_projects(wb, wanted)
-    page = home_page(found, search=wanted, has_models=bool(found) or bool(models.list_models(wb)))
+    part = part_of(
+        "/", request.query_params.get("page", ""), projects.count_projects(wb, wanted), SHOWN, "project", search=wanted
+    )
+    found = projects.list_projects(wb, wanted, limit=part.size, offset=part.offset)
+    page = home_page(found, part, search=wanted, has_models=bool(found) or models.count_models(wb) > 0)
     return render(request, "pages/home.html", page, block="projects")
 
 

@@ -13,14 +13,19 @@ from app.web.dependencies import Wb
 from app.web.flash import Flash
 from app.web.pages.confirm import Confirmation
 from app.web.pages.models import model_page, models_page
+from app.web.pages.parts import part_of
 from app.web.templating import render
 
 router = APIRouter(prefix="/models", include_in_schema=False)
 
+SHOWN = 20
+
 
 @router.get("")
 def show_models(request: Request, wb: Wb) -> Response:
-    page = models_page(models.list_models(wb), uploads.list_unfinished(wb, "model"), wb.settings.max_model_bytes)
+    part = part_of("/models", request.query_params.get("page", ""), models.count_models(wb), SHOWN, "model")
+    shown = models.list_models(wb, limit=part.size, offset=part.offset)
+    page = models_page(shown, part, uploads.list_unfinished(wb, "model"), wb.settings.max_model_bytes)
     return render(request, "pages/models.html", page, block="assets")
 
 

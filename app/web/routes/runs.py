@@ -16,6 +16,7 @@ from app.services import projects, runs
 from app.services.context import Workbench
 from app.services.views import RunState, RunView
 from app.web.dependencies import Wb
+from app.web.pages.parts import part_of
 from app.web.pages.run import banner_page, run_page, runs_page
 from app.web.templating import render
 
@@ -23,12 +24,18 @@ POLL_SECONDS = 0.5
 """A page shows what happened at most this much later; the look is one indexed query."""
 LIVE: frozenset[RunState] = frozenset({"queued", "running"})
 
+SHOWN = 50
+"""Runs on one page of the list."""
+
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/projects/{project_id}/runs")
 def show_runs(request: Request, wb: Wb, project_id: str) -> Response:
-    page = runs_page(projects.get_project(wb, project_id), runs.list_runs(wb, project_id))
+    project, counts = projects.get_project(wb, project_id), runs.count_runs(wb, project_id)
+    asked = request.query_params.get("page", "")
+    part = part_of(f"/projects/{project_id}/runs", asked, sum(counts.values()), SHOWN, "run")
+    page = runs_page(project, counts, part, runs.list_runs(wb, project_id, limit=part.size, offset=part.offset))
     return render(request, "pages/project_runs.html", page)
 
 
