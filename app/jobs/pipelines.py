@@ -17,7 +17,8 @@ from app.engine.tasks.results import Evaluation
 from app.jobs.executor import Artifact, StageExecutor, StageOutcome
 
 PREPARE, REFERENCE, GRID = "Prepare samples", "FP32 accuracy", "Throughput and latency"
-CALIBRATE, QUANTIZE, COMPARE, RANK = "Calibrate", "Quantize", "Compare with FP32", "Rank layers by harm"
+CALIBRATE, FIT, QUANTIZE = "Calibrate", "Round weights, correct biases", "Quantize"
+COMPARE, RANK = "Compare with FP32", "Rank layers by harm"
 PAIRED = "Measure against FP32"
 SEARCH = "Put layers back to FP32"
 
@@ -129,7 +130,7 @@ def run_optimize(
     """
     aware = settings.method == "accuracy-aware"
     search = [RANK, SEARCH] if aware else []
-    executor.plan([PREPARE, REFERENCE, CALIBRATE, QUANTIZE, COMPARE, *search, GRID, PAIRED])
+    executor.plan([PREPARE, REFERENCE, CALIBRATE, FIT, QUANTIZE, COMPARE, *search, GRID, PAIRED])
     stages = _Bookkeeping(executor)
     samples = _prepare(stages, inputs)
     reference = _evaluate(stages, inputs, samples, inputs.model, None, REFERENCE)
@@ -187,6 +188,21 @@ class _Candidates:
             {"model": inputs.model, "pixels": samples.files["pixels.npy"]},
             {"preprocessing": to_json(inputs.preprocessing), "settings": self._for_engine},
         )
+        on_samples = {**self._calibrated_files, "pixels": samples.files["pixels.npy"]}
+        self._fit = stages.run("fit", FIT, on_samples, self._calibrated_params)
+
+    @property
+    def _calibrated_files(self) -> dict[str, Artifact]:
+        files = self._calibration.files
+        return {"prepared": files["prepared.onnx"], "statistics": files["statistics.npz"]}
+
+    @property
+    def _calibrated_params(self) -> dict[str, Any]:
+        return {
+            "preprocessing": to_json(self._inputs.preprocessing),
+            "settings": self._for_engine,
+            "samples": self._calibration.result["samples"],
+        }
 
     @property
     def _for_engine(self) -> dict[str, Any]:
@@ -196,17 +212,11 @@ class _Candidates:
 
     def make(self, keep_float: Sequence[str], quantize: str, compare: str) -> tuple[Artifact, StageOutcome, Recipe]:
         """The file with these nodes in float, its evaluation, its recipe."""
-        calibrated = self._calibration
         made = self._stages.run(
             "quantize",
             quantize,
-            {"prepared": calibrated.files["prepared.onnx"], "statistics": calibrated.files["statistics.npz"]},
-            {
-                "settings": self._for_engine,
-                "model_sha256": self._inputs.model.sha256,
-                "samples": calibrated.result["samples"],
-                "keep_float": list(keep_float),
-            },
+            {**self._calibrated_files, "layers": self._fit.files["layers.npz"]},
+            {**self._calibrated_params, "model_sha256": self._inputs.model.sha256, "keep_float": list(keep_float)},
         )
         model = made.files["model.onnx"]
         evaluated = _evaluate(self._stages, self._inputs, self._samples, model, self._predictions, compare)
@@ -222,21 +232,8 @@ class _Candidates:
         return tuple(trials)
 
     def _rank(self) -> list[str]:
-        calibrated = self._calibration
-        ranked = self._stages.run(
-            "rank",
-            RANK,
-            {
-                "prepared": calibrated.files["prepared.onnx"],
-                "statistics": calibrated.files["statistics.npz"],
-                "pixels": self._samples.files["pixels.npy"],
-            },
-            {
-                "preprocessing": to_json(self._inputs.preprocessing),
-                "settings": self._for_engine,
-                "samples": calibrated.result["samples"],
-            },
-        )
+        files = {**self._calibrated_files, "layers": self._fit.files["layers.npz"], "pixels": self._samples.files["pixels.npy"]}
+        ranked = self._stages.run("rank", RANK, files, self._calibrated_params)
         return [entry["node"] for entry in ranked.result["sensitivities"]]
 
     def _try(self, keep_float: Sequence[str], number: int, on_trial: Callable[[Trial, Artifact], None]) -> Trial:

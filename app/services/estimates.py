@@ -7,6 +7,7 @@ What this project's earlier runs took is the best guess; without one, a model of
 | prepare | decode and resize each image on one core |
 | evaluate (FP32, INT8, a trial) | images / throughput of one core's worth of the baseline |
 | calibrate | subset / throughput, a few times: every tensor is an output |
+| fit | 32 samples, node by node, twenty times |
 | rank | groups × a small evaluation |
 | benchmark, paired | as configured |
 
@@ -19,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.engine.accuracy_aware.search import most_trials
-from app.jobs.pipelines import CALIBRATE, COMPARE, GRID, PAIRED, PREPARE, QUANTIZE, RANK, REFERENCE, SEARCH
+from app.jobs.pipelines import CALIBRATE, COMPARE, FIT, GRID, PAIRED, PREPARE, QUANTIZE, RANK, REFERENCE, SEARCH
 
 Range = tuple[float, float]
 
@@ -32,6 +33,9 @@ STAGE_START_S = 0.8
 GRID_CELLS = 4
 """One request and one per core, each of 1 and of 8 samples."""
 RANKING_SAMPLES = 16
+FITTING_SAMPLES = 32
+FIT_PASSES = 20
+"""Two candidates, each node by node in float and in INT8."""
 USUAL_MULTIPLY_ADDS = 500_000_000
 
 
@@ -85,6 +89,7 @@ def _seconds(label: str, work: Work) -> float:
         PREPARE: STAGE_START_S + work.images * SECONDS_PER_IMAGE,
         REFERENCE: evaluation,
         CALIBRATE: STAGE_START_S + 1 + 4 * work.subset / fps,
+        FIT: STAGE_START_S + 1 + FIT_PASSES * FITTING_SAMPLES / fps,
         QUANTIZE: quantization,
         COMPARE: evaluation,
         RANK: STAGE_START_S + work.groups * (0.1 + 2 * RANKING_SAMPLES / fps),

@@ -10,7 +10,7 @@ from app.engine.graph.description import ModelDescription, Notice
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.records import from_json
 from app.errors import WorkbenchError
-from app.jobs.pipelines import CALIBRATE, COMPARE, GRID, PAIRED, PREPARE, QUANTIZE, RANK, REFERENCE, SEARCH
+from app.jobs.pipelines import CALIBRATE, COMPARE, FIT, GRID, PAIRED, PREPARE, QUANTIZE, RANK, REFERENCE, SEARCH
 from app.services import lookup
 from app.services.context import Workbench
 from app.services.estimates import Range, Work, expect, total
@@ -53,7 +53,7 @@ def plan_optimize(wb: Workbench, project_id: str, settings: QuantizationSettings
 def labels_of(settings: QuantizationSettings) -> Sequence[str]:
     """The stages that `pipelines.run_optimize` announces."""
     search = [RANK, SEARCH] if settings.method == "accuracy-aware" else []
-    return [PREPARE, REFERENCE, CALIBRATE, QUANTIZE, COMPARE, *search, GRID, PAIRED]
+    return [PREPARE, REFERENCE, CALIBRATE, FIT, QUANTIZE, COMPARE, *search, GRID, PAIRED]
 
 
 def check_possible(model: ModelDescription, name: str) -> None:

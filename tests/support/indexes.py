@@ -22,9 +22,7 @@ def index_of_files(folder: Path, target: Path, names: Sequence[str]) -> Path:
     return write_index(target, folder, [(name, None) for name in names])
 
 
-def write_index(
-    target: Path, folder: Path, entries: Sequence[tuple[str, int | None]], class_names: Sequence[str] = ()
-) -> Path:
+def write_index(target: Path, folder: Path, entries: Sequence[tuple[str, int | None]], class_names: Sequence[str] = ()) -> Path:
     samples = []
     for name, label in entries:
         with Image.open(folder / name) as image:

@@ -10,17 +10,15 @@ group, count images) to reach the same quality.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 
-from app.engine.calibration.observers import TensorStatistics
-from app.engine.quantize.default import estimate_ranges
-from app.engine.quantize.placement import Placement
-from app.engine.quantize.qdq import insert_qdq
-from app.engine.quantize.recipe import QuantizationSettings
+from app.engine.graph.index import GraphIndex
+from app.engine.quantize.assembly import Fitted, assemble
+from app.engine.quantize.placement import ONNXRUNTIME, Placement
 from app.engine.runtimes.base import Runtime, Session
 
 
@@ -35,8 +33,7 @@ def rank_groups(
     runtime: Runtime,
     prepared: onnx.ModelProto,
     placement: Placement,
-    statistics: Mapping[str, TensorStatistics],
-    settings: QuantizationSettings,
+    fitted: Fitted,
     inputs: Sequence[np.ndarray],
     *,
     threads: int,
@@ -48,17 +45,22 @@ def rank_groups(
         inputs: Input tensors as the model takes them, one batch each.
         on_group: Called after each group with how many are done.
     """
-    ranges = estimate_ranges(statistics, settings)
     op_types = {node.name: node.op_type for node in prepared.graph.node}
     reference = _outputs(runtime.open(prepared.SerializeToString(), threads=threads), inputs)
     measured: list[Sensitivity] = []
     for group in placement.groups:
-        alone = Placement((group,), (group,), {})
-        model = insert_qdq(prepared, alone, ranges)
+        model = assemble(prepared, _alone(prepared, group), fitted)
         outputs = _outputs(runtime.open(model.SerializeToString(), threads=threads), inputs)
         measured.append(Sensitivity(group, op_types[group], relative_noise(reference, outputs)))
         on_group(len(measured), measured[-1])
     return tuple(sorted(measured, key=lambda sensitivity: -sensitivity.noise))
+
+
+def _alone(prepared: onnx.ModelProto, group: str) -> Placement:
+    """Only this node quantized, with the Relu or Clip that its output's grid takes in."""
+    node = next(node for node in prepared.graph.node if node.name == group)
+    followers = [n.name for n in GraphIndex(prepared.graph).consumers(node.output[0]) if n.op_type in ONNXRUNTIME.folded]
+    return Placement((group, *followers), (group,), {})
 
 
 def relative_noise(reference: np.ndarray, other: np.ndarray) -> float:

@@ -1,17 +1,19 @@
-"""INT8 Default: observe, estimate ranges, place, insert. The same three functions make every candidate of a search."""
+"""INT8 Default as one reads it: place, observe, estimate grids, fit integers, assemble."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import onnx
 
 from app.engine.calibration.observers import TensorStatistics
-from app.engine.calibration.range_estimators import get_range_estimator
-from app.engine.quantize.placement import ONNXRUNTIME, Placement, place
-from app.engine.quantize.qdq import activation_range, insert_qdq
+from app.engine.numerics.affine import QParams
+from app.engine.preprocessing.pipeline import Preprocessing
+from app.engine.quantize.grids import estimate_grids, signed_values
+from app.engine.quantize.placement import ONNXRUNTIME, place
 from app.engine.quantize.recipe import QuantizationSettings
+from app.engine.quantize.tensors import plan_tensors
 
 
 def choose_samples(available: int, settings: QuantizationSettings) -> tuple[int, ...]:
@@ -20,33 +22,34 @@ def choose_samples(available: int, settings: QuantizationSettings) -> tuple[int,
     return tuple(int(number) for number in order[: settings.subset_size])
 
 
-def observed_tensors(model: onnx.ModelProto, placement: Placement) -> tuple[str, ...]:
-    """Names of the float activations that the placed nodes read or write, in graph order."""
-    constants = {tensor.name for tensor in model.graph.initializer}
-    names: dict[str, None] = {}
-    quantized = set(placement.quantized)
-    for node in model.graph.node:
-        if node.name in quantized:
-            inputs = node.input[:1] if node.op_type in {"Reshape", "Clip", "Squeeze", "Unsqueeze"} else node.input
-            names.update(dict.fromkeys(name for name in (*inputs, *node.output) if name and name not in constants))
-    return tuple(names)
+def observed_tensors(prepared: onnx.ModelProto) -> tuple[str, ...]:
+    """Names of the values that get a grid when everything that can be is quantized."""
+    return plan_tensors(prepared, place(prepared, ONNXRUNTIME)).gridded
 
 
-def quantize_default(
+def grids_of(
     prepared: onnx.ModelProto,
     statistics: Mapping[str, TensorStatistics],
     settings: QuantizationSettings,
-    keep_float: Collection[str] = (),
-) -> tuple[onnx.ModelProto, Placement]:
-    """The INT8 model of a prepared graph, `keep_float` nodes in float."""
-    placement = place(prepared, ONNXRUNTIME, keep_float)
-    if not placement.quantized:
-        return prepared, placement
-    return insert_qdq(prepared, placement, estimate_ranges(statistics, settings)), placement
+    preprocessing: Preprocessing | None = None,
+) -> dict[str, QParams]:
+    """The grid of every such value; that of the input holds 8-bit pixels exactly where the preprocessing allows it."""
+    plan = plan_tensors(prepared, place(prepared, ONNXRUNTIME), signed_values(statistics))
+    grids = estimate_grids(statistics, plan, settings)
+    image = prepared.graph.input[0].name
+    exact = pixel_grid(preprocessing) if preprocessing else None
+    alone = sum(group == plan.shared.get(image) for group in plan.shared.values()) == 1
+    if exact is not None and image in grids and alone:
+        grids[image] = exact
+    return grids
 
 
-def estimate_ranges(
-    statistics: Mapping[str, TensorStatistics], settings: QuantizationSettings
-) -> dict[str, tuple[float, float]]:
-    estimator = get_range_estimator(settings.range_estimator)
-    return {name: activation_range(*estimator(seen), settings.preset) for name, seen in statistics.items()}
+def pixel_grid(preprocessing: Preprocessing) -> QParams | None:
+    """The grid on which x = (p - m) / d is exact for p in 0..255: s = 1/d, z = m; None unless channels share an integer m."""
+    means, divisors = set(preprocessing.mean), set(preprocessing.divide_by)
+    if len(means) != 1 or len(divisors) != 1:
+        return None
+    (mean,), (divisor,) = means, divisors
+    if mean != int(mean) or not 0 <= mean <= 255 or divisor <= 0:
+        return None
+    return QParams(np.asarray(1 / divisor, np.float32), np.asarray(int(mean), np.uint8))

@@ -63,7 +63,7 @@ def _calibrate(spec: Spec, pixels: PixelFile, context: StageContext) -> Result:
             "No layer of this model has constant weights and an integer kernel in onnxruntime, so INT8 gains nothing.",
             hint="INT8 pays for Conv, Gemm and MatMul layers with weights in the file.",
         )
-    tensors = observed_tensors(prepared, placement)
+    tensors = observed_tensors(prepared)
     statistics = collect_statistics(
         get_runtime("onnxruntime"),
         prepared,

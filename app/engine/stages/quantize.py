@@ -10,7 +10,10 @@ import onnx
 
 from app import __version__
 from app.engine.calibration.observers import load_statistics
-from app.engine.quantize.default import quantize_default
+from app.engine.preprocessing.pipeline import Preprocessing
+from app.engine.quantize.assembly import Fitted, assemble, load_layers
+from app.engine.quantize.default import grids_of
+from app.engine.quantize.placement import ONNXRUNTIME, place
 from app.engine.quantize.recipe import QuantizationSettings, Recipe
 from app.engine.stages.context import Progress, StageContext
 
@@ -19,6 +22,8 @@ from app.engine.stages.context import Progress, StageContext
 class Spec:
     prepared: Path
     statistics: Path
+    layers: Path
+    preprocessing: Preprocessing
     settings: QuantizationSettings
     model_sha256: str
     samples: tuple[int, ...]
@@ -34,7 +39,9 @@ class Result:
 
 def run(spec: Spec, context: StageContext) -> Result:
     prepared = onnx.load(spec.prepared)
-    model, placement = quantize_default(prepared, load_statistics(spec.statistics), spec.settings, spec.keep_float)
+    grids = grids_of(prepared, load_statistics(spec.statistics), spec.settings, spec.preprocessing)
+    placement = place(prepared, ONNXRUNTIME, spec.keep_float)
+    model = assemble(prepared, placement, Fitted(grids, load_layers(spec.layers)))
     target = context.folder / "model.onnx"
     target.write_bytes(model.SerializeToString(deterministic=True))
     recipe = Recipe(

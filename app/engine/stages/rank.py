@@ -10,6 +10,8 @@ import onnx
 from app.engine.accuracy_aware.sensitivity import Sensitivity, rank_groups
 from app.engine.calibration.observers import load_statistics
 from app.engine.preprocessing.pipeline import Preprocessing
+from app.engine.quantize.assembly import Fitted, load_layers
+from app.engine.quantize.default import grids_of
 from app.engine.quantize.placement import ONNXRUNTIME, place
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.runtimes import get_runtime
@@ -25,6 +27,7 @@ RANKING_SAMPLES = 16
 class Spec:
     prepared: Path
     statistics: Path
+    layers: Path
     pixels: Path
     preprocessing: Preprocessing
     settings: QuantizationSettings
@@ -50,8 +53,9 @@ def run(spec: Spec, context: StageContext) -> Result:
         get_runtime("onnxruntime"),
         prepared,
         placement,
-        load_statistics(spec.statistics),
-        spec.settings,
+        Fitted(
+            grids_of(prepared, load_statistics(spec.statistics), spec.settings, spec.preprocessing), load_layers(spec.layers)
+        ),
         inputs,
         threads=context.threads,
         on_group=on_group,

@@ -11,10 +11,12 @@ import pytest
 
 from app.engine.calibration.collector import collect_statistics
 from app.engine.numerics.metrics import sqnr_db
-from app.engine.quantize.default import choose_samples, observed_tensors, quantize_default
-from app.engine.quantize.placement import ONNXRUNTIME, REVERTED, place
+from app.engine.quantize.assembly import Fitted, assemble
+from app.engine.quantize.default import choose_samples, grids_of, observed_tensors
+from app.engine.quantize.fitting import round_all_to_nearest
+from app.engine.quantize.layers import find_layers
+from app.engine.quantize.placement import ONNXRUNTIME, REVERTED, Placement, place
 from app.engine.quantize.preparation import prepare_graph
-from app.engine.quantize.qdq import activation_range
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.runtimes import get_runtime
 from app.errors import WorkbenchError
@@ -33,8 +35,16 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def statistics(prepared):
-    tensors = observed_tensors(prepared, place(prepared, ONNXRUNTIME))
+    tensors = observed_tensors(prepared)
     return collect_statistics(RUNTIME, prepared, tensors, INPUTS, histogram=True, threads=1, on_batch=lambda _: None)
+
+
+def quantize_default(prepared, statistics, settings, keep_float=()) -> tuple[onnx.ModelProto, Placement]:
+    """The INT8 file with weights to the nearest step."""
+    grids = grids_of(prepared, statistics, settings)
+    layers = find_layers(prepared.graph, frozenset(place(prepared, ONNXRUNTIME).quantized))
+    placement = place(prepared, ONNXRUNTIME, keep_float)
+    return assemble(prepared, placement, Fitted(grids, round_all_to_nearest(layers, grids))), placement
 
 
 def scores(model: onnx.ModelProto, *, optimize: bool = True) -> np.ndarray:
@@ -120,17 +130,3 @@ def test_calibration_samples_are_a_seeded_draw_clamped_to_the_dataset():
     assert sorted(few) == list(range(10))
     assert choose_samples(1000, QuantizationSettings(seed=1)) == choose_samples(1000, QuantizationSettings(seed=1))
     assert choose_samples(1000, QuantizationSettings(seed=1)) != choose_samples(1000, QuantizationSettings(seed=2))
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "preset", "expected"),
-    [
-        (0.5, 3.0, "performance", (0.0, 3.0)),  # non-negative: all 256 codes, also when 0 was never seen
-        (-1.0, 3.0, "performance", (-3.0, 3.0)),
-        (-1.0, 3.0, "mixed", (-1.0, 3.0)),
-        (-2.0, -1.0, "mixed", (-2.0, 0.0)),
-    ],
-)
-def test_activation_range(low, high, preset, expected):
-    result = activation_range(low, high, preset)
-    assert result == pytest.approx(expected, abs=1e-6)
