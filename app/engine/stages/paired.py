@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.engine.benchmark.paired import measure_paired
-from app.engine.benchmark.results import PairedResult, PairedVariant, Setting
+from app.engine.benchmark.results import PairedResult, Setting
 from app.engine.preprocessing.pipeline import Preprocessing
 from app.engine.runtimes import get_runtime
 from app.engine.stages.benchmark import feed_source, require_seconds
@@ -58,14 +58,9 @@ def run(spec: Spec, context: StageContext) -> Result:
         spec.seconds,
         on_round=lambda done, total: context.report(Progress(done, total)),
     )
-    for line in [*map(_line, paired.variants[1:]), *_disturbance(paired)]:
+    for line in [f"{paired.rounds} rounds in turns", *_disturbance(paired)]:
         context.report(Progress(paired.rounds, paired.rounds, line))
     return Result(paired)
-
-
-def _line(variant: PairedVariant) -> str:
-    ratio = variant.speedup
-    return f"{variant.name}: {ratio.value:.2f} × [{ratio.low:.2f}, {ratio.high:.2f}] the throughput of the first file"
 
 
 def _disturbance(paired: PairedResult) -> list[str]:

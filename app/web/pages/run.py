@@ -163,7 +163,7 @@ def _box(stages: list[StageView]) -> tuple[FlowState, str]:
             return state, _right(found[0])
     if all(stage.state == "done" for stage in stages):
         seconds = [stage.seconds for stage in stages if stage.seconds is not None]
-        return "done", duration(sum(seconds)) if seconds else ""
+        return ("done", duration(sum(seconds))) if seconds else ("todo", "not needed")
     begun = [stage for stage in stages if stage.state == "done"]
     return ("now", "next: " + next(stage.label for stage in stages if stage.state == "todo")) if begun else ("todo", "")
 

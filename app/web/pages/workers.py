@@ -85,8 +85,10 @@ def health_rows(wb: Workbench) -> tuple[HealthRow, ...]:
 def _sentence(up: int, known: int, queue: QueueView) -> str:
     if not known:
         return "No worker has started yet."
-    waiting = f"{queue.running or 'no'} running, {queue.waiting or 'none'} waiting"
-    return f"{up} of {plural(known, 'worker')} {'is' if up == 1 else 'are'} up: {waiting}."
+    workers = f"{up} of {plural(known, 'worker')} {'is' if up == 1 else 'are'} up"
+    if not queue.running and not queue.waiting:
+        return f"{workers}; nothing runs, nothing waits."
+    return f"{workers}; {plural(queue.running, 'run')} in work, {queue.waiting or 'none'} waiting."
 
 
 def _detail(up: int, gone: list[WorkerView], queue: QueueView) -> str:

@@ -101,7 +101,7 @@ def test_a_comparison_names_its_files_and_its_setting(tmp_path: Path, pixels: Pa
     assert [variant.name for variant in result.variants] == ["fp32", "new"]
     assert result.variants[0].speedup.value == 1
     assert result.variants[1].speedup.low <= result.variants[1].speedup.value <= result.variants[1].speedup.high
-    assert next(report.message[:4] for report in reports if report.message) == "new:"
+    assert f"{result.rounds} rounds in turns" in [report.message for report in reports]
     assert from_json(paired.Result, to_json(paired.Result(result))) == paired.Result(result)
 
 
