@@ -220,7 +220,9 @@ class _Candidates:
         )
         model = made.files["model.onnx"]
         evaluated = _evaluate(self._stages, self._inputs, self._samples, model, self._predictions, compare)
-        return model, evaluated, from_json(Recipe, made.result["recipe"])
+        decided = {key: self._fit.result[key] for key in ("chosen", "candidates")}
+        recipe = replace(from_json(Recipe, made.result["recipe"]), details={"weights": decided})
+        return model, evaluated, recipe
 
     def search(self, on_trial: Callable[[Trial, Artifact], None]) -> tuple[Trial, ...]:
         trials = [self._try((), 1, on_trial)]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import onnx
@@ -25,6 +26,7 @@ from app.engine.quantize.placement import Placement
 from app.engine.quantize.sequential import Effort, SequentialQuantizer
 from app.engine.quantize.weights import QuantizedLayer, quantized_layer, round_to_nearest, weight_scales
 from app.engine.runtimes.base import Runtime
+from app.errors import WorkbenchError
 
 FITTING_SAMPLES = 32
 HELD_OUT_SAMPLES = 16
@@ -38,7 +40,9 @@ LIVE_COPIES = 5
 class Candidate:
     name: str
     sqnr_db: float | None
-    """On the held-out samples; None when there were too few to judge."""
+    """On the held-out samples; None when it was not judged."""
+    reason: str = ""
+    """Why it was not judged."""
 
 
 @dataclass(frozen=True)
@@ -57,31 +61,35 @@ def fit_layers(
     *,
     seed: int,
     threads: int,
-    on_progress: Callable[[int, int, str], None],
+    on_progress: Callable[[str, int, int], None],
 ) -> Fit:
     """
     Args:
         samples: Input tensors, one batch of the model each, in calibration order.
-        on_progress: (done, total, name of the candidate in work).
+        on_progress: (name of the candidate in work, nodes done, nodes in all).
     """
     layers = find_layers(prepared.graph, frozenset(placement.quantized))
     plain = round_all_to_nearest(layers, grids)
     fitting, held_out = split_samples(samples, largest_activation_bytes(prepared))
     if not held_out:
-        return Fit(plain, (Candidate("nearest", None),), "nearest")
+        return Fit(plain, (Candidate("nearest", None, "too few samples to hold some out"),), "nearest")
     made = {"nearest": plain}
+    skipped: list[Candidate] = []
     efforts = {"bias": Effort(second_moment_rounding=False), "rounding, bias": Effort()}
     together = np.concatenate(fitting)
     for name, effort in efforts.items():
         sequential = SequentialQuantizer(runtime, prepared, layers, grids, effort, seed=seed, threads=threads)
-        made[name] = sequential.run(together, lambda done, total, name=name: on_progress(done, total, name))  # type: ignore[misc]
+        try:
+            made[name] = sequential.run(together, partial(on_progress, name))
+        except WorkbenchError as error:  # an optional step: without it the model is still quantized, and the log says why
+            skipped.append(Candidate(name, None, f"a node does not run alone: {error.message}"))
     reference = _outputs(runtime, prepared, held_out, threads)
     candidates = []
     for name, integers in made.items():
         model = assemble(prepared, placement, Fitted(grids, integers))
         candidates.append(Candidate(name, sqnr_db(reference, _outputs(runtime, model, held_out, threads))))
     best = max(candidates, key=lambda candidate: candidate.sqnr_db or -np.inf)
-    return Fit(made[best.name], tuple(candidates), best.name)
+    return Fit(made[best.name], (*candidates, *skipped), best.name)
 
 
 def round_all_to_nearest(layers: Mapping[str, Layer], grids: Mapping[str, QParams]) -> dict[str, QuantizedLayer]:

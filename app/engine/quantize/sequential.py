@@ -61,6 +61,9 @@ class SequentialQuantizer:
         """
         Args:
             samples: Input tensors of the fitting set in one array, (N, …).
+
+        Raises:
+            WorkbenchError: `runtime.*` when a node cannot run alone (one with a subgraph that reads outer values).
         """
         graph = self._model.graph
         last_use = {name: position for position, node in enumerate(graph.node) for name in node.input}
@@ -76,7 +79,8 @@ class SequentialQuantizer:
                 outputs = float_outputs
             else:
                 outputs = self._compute(node, rounded)
-            for name, y_f, y_q in zip(node.output, float_outputs, outputs, strict=True):
+            written = [name for name in node.output if name]
+            for name, y_f, y_q in zip(written, float_outputs, outputs, strict=True):
                 exact[name], rounded[name] = y_f, self._on_grid(name, y_q)
             for name in names:
                 if last_use[name] == position:
@@ -99,9 +103,8 @@ class SequentialQuantizer:
         if self._effort.bias_correction:
             channel_axis = 1 if node.op_type.startswith("Conv") else y_q.ndim - 1
             axes = tuple(axis for axis in range(y_q.ndim) if axis != channel_axis)
-            correction = (float_outputs[0].mean(axis=axes, dtype=np.float64) - y_q.mean(axis=axes, dtype=np.float64)).astype(
-                np.float32
-            )
+            wanted, got = (y.mean(axis=axes, dtype=np.float64) for y in (float_outputs[0], y_q))
+            correction = (wanted - got).astype(np.float32)
             if layer.op_type != "MatMul":
                 bias = correction if layer.bias is None else layer.bias + correction
                 quantized = quantized_layer(layer, rows_q, scales, bias, input_scale)
@@ -162,7 +165,7 @@ def _single_node_model(
         onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
         for name, value in feeds.items()
     ]
-    outputs = [onnx.ValueInfoProto(name=name) for name in node.output]
+    outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
     initializers = [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in constants.items()]
     graph = onnx.helper.make_graph([node], node.name or "node", inputs, outputs, initializers)
     return onnx.helper.make_model(graph, opset_imports=list(parent.opset_import), ir_version=parent.ir_version)

@@ -44,7 +44,7 @@ def run(spec: Spec, context: StageContext) -> Result:
         samples = list(batches(pixels, numbers, spec.preprocessing, prepared))
     names: list[str] = []
 
-    def on_progress(done: int, total: int, name: str) -> None:
+    def on_progress(name: str, done: int, total: int) -> None:
         if name not in names:
             names.append(name)
         context.report(Progress((len(names) - 1) * total + done, 2 * total))
@@ -61,7 +61,8 @@ def run(spec: Spec, context: StageContext) -> Result:
     )
     result = Result(fit.candidates, fit.chosen)
     save_layers(context.folder / result.layers_file, fit.layers)
-    judged = ", ".join(f"{c.name} {c.sqnr_db:.1f} dB" for c in fit.candidates if c.sqnr_db is not None)
-    words = f"taken: {fit.chosen}" + (f" (on held-out samples: {judged})" if judged else " (too few samples to choose)")
-    context.report(Progress(1, 1, words))
+    judged = ", ".join(
+        f"{c.name} {c.sqnr_db:.1f} dB" if c.sqnr_db is not None else f"{c.name}: {c.reason}" for c in fit.candidates
+    )
+    context.report(Progress(1, 1, f"taken: {fit.chosen} (on held-out samples: {judged})"))
     return result

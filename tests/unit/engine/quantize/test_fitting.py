@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from onnx import helper, numpy_helper
 
 from app.engine.calibration.collector import collect_statistics
 from app.engine.quantize.assembly import Fitted, assemble, load_layers, save_layers
@@ -72,3 +73,38 @@ def test_too_few_samples_to_choose_round_to_nearest(fitted):
     fit = fit_layers(RUNTIME, prepared, placement, grids, smooth_images(2), seed=0, threads=1, on_progress=lambda *_: None)
     assert fit.chosen == "nearest"
     assert fit.candidates[0].sqnr_db is None
+
+
+def test_a_node_that_cannot_run_alone_costs_only_the_optional_steps(tmp_path):
+    """An If reads values around it, so it has no model of its own; the network is quantized all the same."""
+    model = tiny_classifier(width=16)
+    scores = model.graph.node[-1]
+    scores.output[0] = "plain"
+    branches = [
+        helper.make_graph(
+            [helper.make_node(op, ["plain"], [f"{op}_out"])], op, [], [helper.make_tensor_value_info(f"{op}_out", 1, None)]
+        )
+        for op in ("Relu", "Identity")
+    ]
+    model.graph.node.extend(
+        [
+            helper.make_node("ReduceMax", ["plain"], ["largest"], keepdims=0, name="largest"),
+            helper.make_node("Less", ["largest", "zero"], ["below"], name="below"),
+            helper.make_node("If", ["below"], ["scores"], then_branch=branches[0], else_branch=branches[1], name="if"),
+        ]
+    )
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(0), "zero"))
+    prepared = prepare_graph(save(model, tmp_path / "m.onnx"), tmp_path / "p.onnx")
+    images = smooth_images(12)
+    statistics = collect_statistics(
+        RUNTIME, prepared, observed_tensors(prepared), images, histogram=False, threads=1, on_batch=lambda _: None
+    )
+    grids = grids_of(prepared, statistics, SETTINGS)
+    fit = fit_layers(
+        RUNTIME, prepared, place(prepared, ONNXRUNTIME), grids, images, seed=0, threads=1, on_progress=lambda *_: None
+    )
+    assert fit.chosen == "nearest"
+    assert {candidate.name for candidate in fit.candidates if "does not run alone" in candidate.reason} == {
+        "bias",
+        "rounding, bias",
+    }
