@@ -25,6 +25,8 @@ class Spec:
 class Result:
     environment: dict[str, str]
     niceness: int
+    autogroup: str
+    """`/autogroup-1845 nice 10`; empty where the kernel has none."""
     session: bool
     threads: int
     text_file: str = "text.txt"
@@ -37,7 +39,9 @@ def run(spec: Spec, context: StageContext) -> Result:
     for name in ("text.txt", "a.txt", "b.txt"):
         (context.folder / name).write_text(name, encoding="utf-8")
     context.report(Progress(2, 2))
-    return Result(dict(os.environ), os.nice(0), os.getsid(0) == os.getpid(), context.threads)
+    group = Path("/proc/self/autogroup")
+    autogroup = group.read_text(encoding="ascii") if group.exists() else ""
+    return Result(dict(os.environ), os.nice(0), autogroup, os.getsid(0) == os.getpid(), context.threads)
 
 
 def succeed(spec: Spec, _context: StageContext) -> None:
