@@ -14,6 +14,8 @@ from app.storage.tables import Comparison, Measurement, Project, Run, StageEvent
 
 OPEN_STATES = ("queued", "running")
 MAX_LOG_LINES = 200
+TIMED_RUNS = 12
+"""Per project: enough for every kind of run to be among them, and old machines and settings tell nothing any more."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,12 @@ def _load_latest_trials(session: Session, ids: Sequence[str], found: dict[str, P
 
 
 def _load_seconds(session: Session, ids: Sequence[str], found: dict[str, ProjectRows]) -> None:
-    """From the first start to the last end of each stage in succeeded runs. A stage that ended with a message was a look-up."""
+    """From the first start to the last end of each stage in the newest succeeded runs.
+
+    A stage that ended with a message was a look-up.
+    """
+    place = func.row_number().over(partition_by=Run.project_id, order_by=Run.id.desc())
+    succeeded = select(Run.id, place.label("place")).where(Run.project_id.in_(ids), Run.state == "succeeded").subquery()
     spans = (
         select(
             Run.project_id,
@@ -137,7 +144,8 @@ def _load_seconds(session: Session, ids: Sequence[str], found: dict[str, Project
             func.max(StageEvent.at),
         )
         .join(Run, Run.id == StageEvent.run_id)
-        .where(Run.project_id.in_(ids), Run.state == "succeeded", StageEvent.kind.in_(("started", "finished")))
+        .join(succeeded, succeeded.c.id == Run.id)
+        .where(succeeded.c.place <= TIMED_RUNS, StageEvent.kind.in_(("started", "finished")))
         .group_by(Run.project_id, Run.id, StageEvent.stage)
         .having(func.max(StageEvent.message) == "")
         .order_by(Run.id.desc())

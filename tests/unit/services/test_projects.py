@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from app.engine.tasks.classification import ClassificationTask
 from app.errors import ConflictError, NotFoundError, WorkbenchError
 from app.services import comparisons, projects, runs, workers
 from app.services.context import Workbench
-from app.storage.tables import Comparison, Measurement, Model, Project, Run, StageEvent, Trial, Variant
+from app.services.loading import TIMED_RUNS, load_projects
+from app.storage.tables import Comparison, Measurement, Model, Project, Run, StageEvent, Trial, Variant, utc_now
 from tests.support import factories
 from tests.support.rows import store_dataset, store_model, store_project, store_run, store_worker
 
@@ -159,6 +161,21 @@ def test_projects_of_others_are_not_found(wb: Workbench) -> None:
     for look in (projects.get_project, projects.delete_project, comparisons.compare, runs.start_baseline):
         with pytest.raises(NotFoundError):
             look(other, project.id)
+
+
+def test_stages_are_timed_by_the_newest_runs_only(wb: Workbench) -> None:
+    project = store_project(wb)
+    begun = utc_now()
+    for number in range(TIMED_RUNS + 3):
+        run_id = store_run(wb, project_id=project.id, state="succeeded")
+        with wb.database.write() as session:
+            for kind, seconds in (("started", 0), ("finished", number)):
+                at = begun + timedelta(seconds=seconds)
+                session.add(StageEvent(run_id=run_id, stage="Calibrate", attempt=1, kind=kind, at=at))
+    with wb.database.read() as session:
+        rows = load_projects(session, [session.get_one(Project, project.id)])[project.id]
+    newest = TIMED_RUNS + 2
+    assert rows.seconds["Calibrate"] == list(range(newest, newest - TIMED_RUNS, -1))
 
 
 @contextmanager
