@@ -25,9 +25,9 @@ from app.engine.benchmark.paired import measure_paired
 from app.engine.benchmark.results import PairedResult, Setting
 from app.engine.benchmark.rounds import MIN_ROUNDS, SLICE_SECONDS
 from app.engine.runtimes import get_runtime
+from benchmarks.readme import write_measured
 
 README = Path(__file__).with_name("README.md")
-BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
 SECONDS_PER_FILE = MIN_ROUNDS * SLICE_SECONDS
 
 
@@ -104,9 +104,7 @@ def main() -> None:
         f"{arguments.fp32.name}, batch 1, {arguments.repetitions} repetitions; {device.cpu}, {cores} cores, {device.runtime} "
         f"{device.version}, load average {environment.load_average:.2f} before and {os.getloadavg()[0]:.2f} after."
     )
-    before, rest = README.read_text(encoding="utf-8").split(BEGIN)
-    after = rest.split(END)[1]
-    README.write_text(f"{before}{BEGIN}\n{facts}\n\n{HEAD}\n" + "\n".join(rows) + f"\n{END}{after}", encoding="utf-8")
+    write_measured(README, f"{facts}\n\n{HEAD}\n" + "\n".join(rows))
 
 
 if __name__ == "__main__":
