@@ -51,7 +51,10 @@ test: .stamps/dev system-packages check
 
 .PHONY: system-packages
 system-packages:
-	@command -v chromium >/dev/null || { echo "Installing Chromium for the browser tests"; apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
+	@missing=""; command -v chromium >/dev/null || missing="chromium"; \
+	ldconfig -p | grep -q 'libatomic\.so\.1 ' || missing="$$missing libatomic1"; \
+	if [ -n "$$missing" ]; then echo "Installing for the browser tests: $$missing"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 
 ## make lock      refresh requirements*.txt (maintainers; needs uv)
 lock:
