@@ -52,7 +52,7 @@ test: .stamps/dev system-packages check
 .PHONY: system-packages
 system-packages:
 	@missing=""; command -v chromium >/dev/null || missing="chromium"; \
-	ldconfig -p | grep -q 'libatomic\.so\.1 ' || missing="$$missing libatomic1"; \
+	/sbin/ldconfig -p | grep -q 'libatomic\.so\.1 ' || missing="$$missing libatomic1"; \
 	if [ -n "$$missing" ]; then echo "Installing for the browser tests: $$missing"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 
