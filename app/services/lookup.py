@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -15,48 +15,56 @@ from app.errors import ConflictError, NotFoundError
 from app.storage.tables import Dataset, Model, Project, Run, Upload, Variant
 
 Asset = Literal["model", "dataset"]
+Row = TypeVar("Row", Model, Dataset, Project, Run, Upload)
+LOOK_IN = {
+    "model": "The page Models lists those that are there.",
+    "dataset": "The page Datasets lists those that are there.",
+    "project": "The page Projects lists those that are there.",
+    "run": "The page Runs of its project lists those that are there.",
+    "upload": "Start it again.",
+    "variant": "The overview of its project lists those that are there.",
+}
+"""What to do when something is gone."""
+
+
+def get_row(session: Session, table: type[Row], noun: str, owner_id: str, row_id: str) -> Row:
+    """Raises NotFoundError `<noun>.not_found`, also for what belongs to somebody else."""
+    row = session.scalars(select(table).where(table.id == row_id, table.owner_id == owner_id)).one_or_none()
+    if row is None:
+        raise not_found(noun, row_id)
+    return row
+
+
+def not_found(noun: str, row_id: str) -> NotFoundError:
+    """`model.not_found`, `dataset.not_found`, `project.not_found`, `run.not_found`, `upload.not_found`, `variant.not_found`."""
+    return NotFoundError(f"{noun}.not_found", f"There is no such {noun} (any more).", where=row_id, hint=LOOK_IN[noun])
 
 
 def get_model_row(session: Session, owner_id: str, model_id: str) -> Model:
-    row = session.scalars(select(Model).where(Model.id == model_id, Model.owner_id == owner_id)).one_or_none()
-    if row is None:
-        raise NotFoundError("model.not_found", "There is no such model (any more).", where=model_id)
-    return row
+    return get_row(session, Model, "model", owner_id, model_id)
 
 
 def get_dataset_row(session: Session, owner_id: str, dataset_id: str) -> Dataset:
-    row = session.scalars(select(Dataset).where(Dataset.id == dataset_id, Dataset.owner_id == owner_id)).one_or_none()
-    if row is None:
-        raise NotFoundError("dataset.not_found", "There is no such dataset (any more).", where=dataset_id)
-    return row
+    return get_row(session, Dataset, "dataset", owner_id, dataset_id)
 
 
 def get_project_row(session: Session, owner_id: str, project_id: str) -> Project:
-    row = session.scalars(select(Project).where(Project.id == project_id, Project.owner_id == owner_id)).one_or_none()
-    if row is None:
-        raise NotFoundError("project.not_found", "There is no such project (any more).", where=project_id)
-    return row
+    return get_row(session, Project, "project", owner_id, project_id)
 
 
 def get_run_row(session: Session, owner_id: str, run_id: str) -> Run:
-    row = session.scalars(select(Run).where(Run.id == run_id, Run.owner_id == owner_id)).one_or_none()
-    if row is None:
-        raise NotFoundError("run.not_found", "There is no such run (any more).", where=run_id)
-    return row
+    return get_row(session, Run, "run", owner_id, run_id)
 
 
 def get_upload_row(session: Session, owner_id: str, upload_id: str) -> Upload:
-    row = session.scalars(select(Upload).where(Upload.id == upload_id, Upload.owner_id == owner_id)).one_or_none()
-    if row is None:
-        raise NotFoundError("upload.not_found", "There is no such upload (any more).", where=upload_id, hint="Start it again.")
-    return row
+    return get_row(session, Upload, "upload", owner_id, upload_id)
 
 
 def get_variant_row(session: Session, owner_id: str, variant_id: str) -> Variant:
     found = select(Variant).join(Project).where(Variant.id == variant_id, Project.owner_id == owner_id)
     row = session.scalars(found).one_or_none()
     if row is None:
-        raise NotFoundError("variant.not_found", "There is no such variant (any more).", where=variant_id)
+        raise not_found("variant", variant_id)
     return row
 
 

@@ -128,7 +128,7 @@ def position(wb: Workbench, run_id: str) -> tuple[int, RunState]:
     with wb.database.read() as session:
         row = session.execute(select(Run.state, last).where(Run.id == run_id, Run.owner_id == wb.user_id)).one_or_none()
     if row is None:
-        raise NotFoundError("run.not_found", "There is no such run (any more).", where=run_id)
+        raise lookup.not_found("run", run_id)
     return row[1] or 0, cast("RunState", row[0])
 
 
