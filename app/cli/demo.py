@@ -83,7 +83,7 @@ class DemoThread(threading.Thread):
         """
         print(run.title, flush=True)
         told = 0
-        while run.state in ("queued", "running"):
+        while run.is_open:
             begun = [stage for stage in run.stages if stage.state != "todo"]
             for stage in begun[told:]:
                 print(f"  {run.percent:3d} %  {stage.label}", flush=True)
@@ -101,6 +101,6 @@ def _open_run(wb: Workbench, project: ProjectView, method: Method | None) -> Run
     """The baseline (no method) or the optimization that an earlier demo left in the queue."""
     for run in runs.list_runs(wb, project.id):
         is_wanted = run.kind == "baseline" if method is None else run.settings is not None and run.settings.method == method
-        if is_wanted and run.state in ("queued", "running"):
+        if is_wanted and run.is_open:
             return run
     return None

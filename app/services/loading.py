@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.jobs.queue import OPEN_STATES
 from app.services import lookup
 from app.storage.tables import Comparison, Measurement, Project, Run, StageEvent, Trial, Variant, Worker
 
-OPEN_STATES = ("queued", "running")
 MAX_LOG_LINES = 200
 TIMED_RUNS = 12
 """Per project: enough for every kind of run to be among them, and old machines and settings tell nothing any more."""

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from app.engine.benchmark.results import Latency, PairedVariant
 from app.engine.benchmark.verdict import judge_speed
 from app.engine.numerics.intervals import Interval
 from app.engine.records import to_json
 from app.engine.tasks.results import Evaluation
+from app.jobs.commits import METHODS
 from app.services import wording
 from app.services.comparison_rows import Differences, comparison_rows
 from app.services.local import LocalOptimization
@@ -21,9 +22,7 @@ from app.services.projects import ORIGINAL_NAMES
 from app.services.reports import ReportFacts, render_report
 from app.services.run_sentences import optimized_saying
 from app.services.sentences import Saying
-from app.services.views import VariantView
-
-NAMES = {"default": "INT8 Default", "accuracy-aware": "INT8 AccuracyAware"}
+from app.services.views import Method, VariantView
 
 
 def variant_views(result: LocalOptimization, now: datetime) -> tuple[VariantView, VariantView]:
@@ -32,6 +31,7 @@ def variant_views(result: LocalOptimization, now: datetime) -> tuple[VariantView
     settings, evaluation = outcome.recipe.settings, outcome.optimized.evaluation
     fp32, new = outcome.paired.variants[0], outcome.paired.variants[1]
     original_bytes, new_bytes = model.file.path.stat().st_size, outcome.optimized.model.path.stat().st_size
+    method, name = METHODS[settings.method]
     original = VariantView(
         id="fp32",
         project_id="",
@@ -54,8 +54,8 @@ def variant_views(result: LocalOptimization, now: datetime) -> tuple[VariantView
     optimized = replace(
         original,
         id="new",
-        method="int8-default" if settings.method == "default" else "int8-accuracy-aware",
-        name=NAMES[settings.method],
+        method=cast("Method", method),
+        name=name,
         sub=subtitle(outcome.recipe),
         size_bytes=new_bytes,
         size_ratio=new_bytes / original_bytes,

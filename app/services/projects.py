@@ -16,9 +16,10 @@ from app.engine.preprocessing.validation import validate
 from app.engine.records import to_json
 from app.engine.tasks.classification import ClassificationTask
 from app.errors import WorkbenchError
+from app.jobs.queue import OPEN_STATES
 from app.services import lookup
 from app.services.context import Workbench
-from app.services.loading import OPEN_STATES, load_projects
+from app.services.loading import load_projects
 from app.services.mapping.projects import project_view
 from app.services.names import clean_name
 from app.services.starting import start_run

@@ -21,7 +21,7 @@ from app.services import wording
 from app.services.comparisons import compare
 from app.services.context import Workbench
 from app.services.projects import get_project
-from app.services.report_charts import LABEL_PX, ROW_PX, WIDTH_PX, Chart, latency_of, report_charts
+from app.services.report_charts import COLOUR, LABEL_PX, ROW_PX, WIDTH_PX, Chart, latency_of, report_charts
 from app.services.run_sentences import kept_in_float
 from app.services.sentences import limit_words
 from app.services.views import ComparisonRow, ProjectView, VariantView
@@ -178,7 +178,7 @@ def _line(variant: VariantView) -> _Line:
     return _Line(
         name=variant.name,
         sub=variant.sub,
-        colour={"fp32": "fp32", "int8-default": "int8"}.get(variant.method, "aa"),
+        colour=COLOUR[variant.method],
         throughput=throughput,
         latency="–" if latency is None else wording.milliseconds(latency.p50),
         tail="" if latency is None else _tail(latency.p90, latency.p95, latency.p99),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,13 +16,12 @@ from app.errors import ConflictError, TooLargeError, WorkbenchError
 from app.services import lookup
 from app.services.adoption import adopt_file
 from app.services.context import Workbench
+from app.services.lookup import Asset
 from app.services.names import clean_filename
 from app.services.part_file import PartFile
 from app.services.views import UploadView
 from app.services.wording import size
 from app.storage.tables import Upload
-
-Kind = Literal["model", "dataset"]
 
 
 class InsufficientStorageError(WorkbenchError):
@@ -31,7 +30,7 @@ class InsufficientStorageError(WorkbenchError):
     status = 507
 
 
-def create_upload(wb: Workbench, kind: Kind, filename: str, size_bytes: int) -> UploadView:
+def create_upload(wb: Workbench, kind: Asset, filename: str, size_bytes: int) -> UploadView:
     """Announce a file.
 
     Raises:
@@ -57,7 +56,7 @@ def get_upload(wb: Workbench, upload_id: str) -> UploadView:
         return _view(wb, lookup.get_upload_row(session, wb.user_id, upload_id))
 
 
-def list_unfinished(wb: Workbench, kind: Kind | None = None) -> tuple[UploadView, ...]:
+def list_unfinished(wb: Workbench, kind: Asset | None = None) -> tuple[UploadView, ...]:
     """Uploads (of this kind) that can go on where they stopped, newest first."""
     open_rows = select(Upload).where(Upload.owner_id == wb.user_id, Upload.result_id.is_(None)).order_by(Upload.id.desc())
     with wb.database.read() as session:
@@ -118,7 +117,7 @@ def sweep_parts(wb: Workbench) -> int:
     return len(stale)
 
 
-def _check_size(wb: Workbench, kind: Kind, name: str, size_bytes: int) -> None:
+def _check_size(wb: Workbench, kind: Asset, name: str, size_bytes: int) -> None:
     if size_bytes < 1:
         raise WorkbenchError("upload.empty", f"{name} is empty.", where=name, hint="Choose the file again.")
     limit = wb.settings.max_model_bytes if kind == "model" else wb.settings.max_dataset_bytes
@@ -143,5 +142,5 @@ def _view(wb: Workbench, row: Upload) -> UploadView:
     else:
         part = _part(wb, row.id)
         offset = part.stat().st_size if part.exists() else 0
-    kind = cast("Kind", row.kind)
+    kind = cast("Asset", row.kind)
     return UploadView(row.id, kind, row.filename, row.size_bytes, offset, row.result_id or "")

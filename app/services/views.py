@@ -134,6 +134,11 @@ class RunView:
     """Of the variant it made, else ""."""
     last_event_id: int
 
+    @property
+    def is_open(self) -> bool:
+        """Waiting or under way."""
+        return self.state in ("queued", "running")
+
 
 @dataclass(frozen=True)
 class VariantView:

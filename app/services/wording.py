@@ -96,11 +96,3 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest:02d} s" if rest and minutes < 20 else f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-
-
-def about(seconds: tuple[float, float]) -> str:
-    """A range of time left: `4 to 9 min`, `20 to 50 s`, `about 6 min`."""
-    low, high = seconds
-    unit, name = (60.0, "min") if high >= 90 else (1.0, "s")
-    first, last = max(1, round(low / unit)), max(1, round(high / unit))
-    return f"about {last} {name}" if first == last else f"{first} to {last} {name}"

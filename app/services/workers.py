@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 
 from app.engine.records import from_json
 from app.engine.runtimes.base import Capabilities
+from app.jobs.queue import OPEN_STATES
 from app.services.context import Workbench
-from app.services.loading import OPEN_STATES
 from app.services.runs import run_views
 from app.services.views import QueueView, RunView, WorkerState, WorkerView
 from app.storage.tables import Run, Worker, utc_now

@@ -6,14 +6,14 @@ from fastapi import APIRouter
 
 from app.api.dependencies import Wb, refusals
 from app.services import uploads
-from app.services.uploads import Kind
+from app.services.lookup import Asset
 from app.services.views import UploadView
 
 router = APIRouter(prefix="/uploads", tags=["Uploads"])
 
 
 @router.get("")
-def list_uploads(wb: Wb, kind: Kind | None = None) -> tuple[UploadView, ...]:
+def list_uploads(wb: Wb, kind: Asset | None = None) -> tuple[UploadView, ...]:
     """Those that can go on where they stopped, newest first."""
     return uploads.list_unfinished(wb, kind)
 

@@ -179,7 +179,7 @@ def _state(
         return "choose"
     if preflight is None:
         return "ready"
-    if preflight.run.state in ("queued", "running"):
+    if preflight.run.is_open:
         return "checking"
     return "checked" if preflight.result is not None else "refused"
 
@@ -189,11 +189,6 @@ def _chosen(ready: Sequence[Asset], asked_id: str) -> Asset | None:
     if not asked_id:
         return ready[0] if len(ready) == 1 else None
     return next((asset for asset in ready if asset.id == asked_id), None)
-
-
-def _asks_size(model: ModelView | None) -> bool:
-    description = None if model is None else model.description
-    return description is not None and None in (description.height, description.width)
 
 
 def _form(model: ModelView | None, result: Result | None) -> PreprocessingForm:

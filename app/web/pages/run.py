@@ -113,7 +113,6 @@ def _took(run: RunView) -> str:
 
 
 def run_page(project: ProjectView, run: RunView, variant: VariantView | None) -> RunPage:
-    live = run.state in ("queued", "running")
     now = next((stage for stage in run.stages if stage.state == "now"), None)
     return RunPage(
         head=project_head(project, "Runs"),
@@ -121,13 +120,13 @@ def run_page(project: ProjectView, run: RunView, variant: VariantView | None) ->
         chip=state_chip(run),
         method=run_method(run),
         meta=_meta(run),
-        live=live,
+        live=run.is_open,
         steps=tuple(StepLine(stage.label, stage.state, _right(stage)) for stage in run.stages),
         flow=flow_of(run) if run.kind == "optimize" and run.stages else None,
         flow_alt=f"Now: {now.label}, {_right(now)}." if now else run.sentence,
         chart=trials_chart(run.trials, project.original.evaluation),
         trials=tuple(_trial(trial) for trial in reversed(run.trials)),
-        outcome=None if live else outcome_of(project, run, variant),
+        outcome=None if run.is_open else outcome_of(project, run, variant),
         percent=run.percent,
         labelled=is_labelled(project),
     )
