@@ -205,3 +205,20 @@ def test_commands_in_the_documents_exist_with_their_options(document: Path) -> N
                 assert {part for part in words[position + 2 :] if part.startswith("--")} <= known, line
                 checked += 1
     assert checked
+
+
+def test_every_benchmark_is_in_the_index_of_claims() -> None:
+    text = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
+    for readme in (ROOT / "benchmarks").glob("*/README.md"):
+        name = readme.parent.name
+        assert f"[{name}]({name}/README.md)" in text
+        assert f"benchmarks.{name}.measure" in text
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_named_in_documents_are_there(document: Path) -> None:
+    """Paths from the project's folder, in backticks or in commands."""
+    named_files = re.findall(
+        r"(?<![\w/.-])((?:app|tests|examples|benchmarks|docs)/[\w./-]+\.\w+)", document.read_text(encoding="utf-8")
+    )
+    assert [name for name in named_files if not (ROOT / name).exists()] == []
