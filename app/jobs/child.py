@@ -219,7 +219,8 @@ def _environment(folder: Path, threads: int) -> dict[str, str]:
 def _read_result(folder: Path, stage: str) -> dict[str, Any]:
     path = folder / "result.json"
     if path.stat().st_size > MAX_RESULT_BYTES:
-        raise WorkbenchError("stage.failed", f"The result is larger than {MAX_RESULT_BYTES >> 20} MiB.", where=stage)
+        message = f"The result has {path.stat().st_size >> 20} MiB; up to {MAX_RESULT_BYTES >> 20} MiB are taken."
+        raise WorkbenchError("stage.failed", message, where=stage, hint="Use a smaller file.")
     result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return result
 

@@ -106,7 +106,8 @@ def preflight(context: WorkerContext, executor: DurableExecutor, run: Run) -> Co
         model = session.get(Model, params.pop("model_id"))
         dataset = session.get(Dataset, params.pop("dataset_id"))
     if model is None or dataset is None:
-        raise WorkbenchError("preflight.deleted", "The model or the dataset was deleted before this began.")
+        message = "The model or the dataset was deleted before this began."
+        raise WorkbenchError("preflight.deleted", message, hint="Choose others and check again.")
     outcome = executor.run(
         "preflight",
         files=_model_and_samples(context, model, dataset),
@@ -147,7 +148,8 @@ def compare(context: WorkerContext, executor: DurableExecutor, run: Run) -> Comm
         variants = {variant.id: variant for variant in session.scalars(select(Variant).where(Variant.id.in_(ids)))}
     models = [(variant_id, _artifact(context, variants[variant_id].sha256)) for variant_id in ids if variant_id in variants]
     if len(models) < 2:
-        raise WorkbenchError("comparison.too_few", f"A comparison needs 2 variants, but only {len(models)} still exist.")
+        message = f"A comparison needs 2 variants, but only {len(models)} of those chosen still exist."
+        raise WorkbenchError("comparison.too_few", message, hint="Start it again with variants that are there.")
     paired = run_comparison(executor, _project_inputs(context, run), models, _plan(context))
     return lambda session: commits.commit_comparison(session, run, paired)
 
@@ -195,7 +197,8 @@ def _project_inputs(context: WorkerContext, run: Run) -> ProjectInputs:
 
 def _model_and_samples(context: WorkerContext, model: Model, dataset: Dataset) -> dict[str, Any]:
     if model.sha256 is None or dataset.files is None:
-        raise WorkbenchError("project.not_ready", "The model or the dataset has not been understood.")
+        message = "The model or the dataset has not been looked into yet, or was refused."
+        raise WorkbenchError("project.not_ready", message, hint="Its page says which; start again when both are ready.")
     files = dataset.files
     pack = _artifact(context, files["samples.pack"]) if "samples.pack" in files else None
     return {"model": _artifact(context, model.sha256), "index": _artifact(context, files["index.json"]), "pack": pack}
@@ -205,7 +208,7 @@ def _upload(context: WorkerContext, table: type[Model | Dataset], run: Run) -> A
     with context.database.read() as session:
         sha256 = session.scalars(select(table.upload_sha256).where(table.id == run.subject_id)).one_or_none()
     if sha256 is None:
-        raise WorkbenchError("inspect.deleted", "It was deleted before it was looked into.")
+        raise WorkbenchError("inspect.deleted", "It was deleted before it was looked into.", hint="Upload it again.")
     return _artifact(context, sha256)
 
 

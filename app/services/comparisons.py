@@ -7,7 +7,6 @@ from datetime import datetime
 
 from app.engine.tasks.results import Evaluation
 from app.engine.tasks.verdicts import Verdicts, load_verdicts, summarize
-from app.errors import NotFoundError
 from app.services import lookup
 from app.services.comparison_rows import Differences, comparison_rows
 from app.services.comparison_sentences import comparison_saying
@@ -33,7 +32,7 @@ def compare(wb: Workbench, project_id: str, variant_ids: Sequence[str] = (), aga
     known = {variant.id: variant for variant in every}
     for asked in [*variant_ids, *([against] if against else [])]:
         if asked not in known:
-            raise NotFoundError("variant.not_found", "There is no such variant in this project.", where=asked)
+            raise lookup.not_in_project(asked)
     reference = known[against] if against else every[0]
     wanted = set(variant_ids) or set(known)
     others = tuple(variant for variant in every if variant.id in wanted and variant.id != reference.id)

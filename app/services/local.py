@@ -35,6 +35,7 @@ from app.settings import Settings
 from app.storage.blobs import hash_file
 
 AUTO = "auto"
+PREPROCESSING_HINT = "Take one that the workbench wrote as a pattern: `preprocessing.json` of --out or of a downloaded package."
 LOOK_MODEL, LOOK_DATASET, PREFLIGHT = "Look into the model", "Look into the dataset", "Preflight"
 BENCHMARK, COMPARE = "Throughput and latency", "Measure in turns"
 
@@ -150,17 +151,18 @@ def read_preprocessing(text: str) -> Preprocessing | str:
     path = Path(text)
     if path.suffix != ".json":
         message = f"There is no preprocessing {text!r}; there are: {', '.join([AUTO, *PRESETS])}, or a JSON file."
-        raise WorkbenchError("preprocessing.unknown", message, where="--preprocessing")
+        hint = "auto finds out what fits; a file of your own is named with its ending .json."
+        raise WorkbenchError("preprocessing.unknown", message, where="--preprocessing", hint=hint)
     try:
         return read_json(Preprocessing, existing(path))
     except WorkbenchError as error:
         if error.code != "record.invalid":
             raise
         message = f"The file is not a preprocessing: {error.message.partition(': ')[2]}"
-        raise WorkbenchError("preprocessing.file", message, where=f"{path}: {error.where}") from error
+        raise WorkbenchError("preprocessing.file", message, where=f"{path}: {error.where}", hint=PREPROCESSING_HINT) from error
     except (ValueError, OSError) as error:
         message = f"The file cannot be read as JSON: {error}."
-        raise WorkbenchError("preprocessing.file", message, where=str(path)) from error
+        raise WorkbenchError("preprocessing.file", message, where=str(path), hint=PREPROCESSING_HINT) from error
 
 
 def choose_preprocessing(
@@ -260,5 +262,6 @@ def compare(
 def existing(path: Path) -> Path:
     """The absolute path. Raises WorkbenchError `file.missing`."""
     if not path.exists():
-        raise WorkbenchError("file.missing", "There is no such file or folder.", where=str(path))
+        hint = "Check the path."
+        raise WorkbenchError("file.missing", "There is no such file or folder.", where=str(path), hint=hint)
     return path.absolute()

@@ -40,6 +40,11 @@ def not_found(noun: str, row_id: str) -> NotFoundError:
     return NotFoundError(f"{noun}.not_found", f"There is no such {noun} (any more).", where=row_id, hint=LOOK_IN[noun])
 
 
+def not_in_project(variant_id: str) -> NotFoundError:
+    message = "There is no such variant in this project."
+    return NotFoundError("variant.not_found", message, where=variant_id, hint="The overview of the project lists its variants.")
+
+
 def get_model_row(session: Session, owner_id: str, model_id: str) -> Model:
     return get_row(session, Model, "model", owner_id, model_id)
 

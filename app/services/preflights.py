@@ -60,7 +60,10 @@ def get_preflight(wb: Workbench, run_id: str) -> PreflightView:
     with wb.database.read() as session:
         row = lookup.get_run_row(session, wb.user_id, run_id)
         if row.kind != "preflight":
-            raise NotFoundError("run.not_found", "This run is not a preflight.", where=run_id)
+            hint = "Ask for it as a run."
+            raise NotFoundError(
+                "run.not_found", f"This run is no preflight, but of the kind {row.kind}.", where=run_id, hint=hint
+            )
         run = run_views(wb, session, [row], log=True)[0]
         model_id, dataset_id = row.params["model_id"], row.params["dataset_id"]
     if row.result is None:
@@ -77,15 +80,18 @@ def preview(wb: Workbench, run_id: str, name: str) -> Path:
         result = lookup.get_run_row(session, wb.user_id, run_id).result or {}
     sha256 = result.get("files", {}).get(name)
     if sha256 is None:
-        raise NotFoundError("preflight.no_preview", f"This preflight has no picture {name!r}.", where=run_id)
+        hint = "`previews` of the preflight lists its pictures."
+        raise NotFoundError("preflight.no_preview", f"This preflight has no picture {name!r}.", where=run_id, hint=hint)
     return wb.blobs.path(sha256)
 
 
 def _check_side(name: str, of_model: int | None, asked: int | None) -> None:
     if asked is not None and not 1 <= asked <= MAX_SIDE:
-        raise WorkbenchError("preflight.size", f"The {name} must be from 1 to {MAX_SIDE} pixels, but is {asked}.", where=name)
+        message = f"The {name} must be from 1 to {MAX_SIDE} pixels, but is {asked}."
+        raise WorkbenchError("preflight.size", message, where=name, hint="224 is usual for classification.")
     if of_model is None and asked is None:
         message = f"The model takes images of any {name}, so the {name} to use must be given."
         raise WorkbenchError("preflight.size", message, where=name, hint="224 is usual for classification.")
     if of_model is not None and asked is not None and of_model != asked:
-        raise WorkbenchError("preflight.size", f"The model's {name} is {of_model}, but {asked} was asked for.", where=name)
+        message = f"The model's {name} is {of_model}, but {asked} was asked for."
+        raise WorkbenchError("preflight.size", message, where=name, hint=f"Leave the {name} out; the model says it itself.")

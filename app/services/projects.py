@@ -53,7 +53,7 @@ def create_project(
     cleaned = clean_name(name)
     if runtime not in RUNTIMES:
         message = f"A project runs on {' or '.join(RUNTIMES)}, not on {runtime!r}."
-        raise WorkbenchError("project.runtime", message, where="runtime")
+        raise WorkbenchError("project.runtime", message, where="runtime", hint="Leave it out: that is the runtime there is.")
     project_id = new_id()
     with wb.database.write() as session:
         model, description = lookup.get_ready_model(session, wb.user_id, model_id)
@@ -161,7 +161,8 @@ def _check_fit(
     outputs = [output.name for output in model.outputs]
     if task.output not in outputs:
         message = f"The model has the outputs {', '.join(outputs)}, but the task reads {task.output!r}."
-        raise WorkbenchError("project.output", message, where="task.output")
+        hint = "Name one of them, or take the task that a preflight found."
+        raise WorkbenchError("project.output", message, where="task.output", hint=hint)
     lowest, highest = dataset.label_min, dataset.label_max
     if lowest is not None and highest is not None:
         first, last = lowest + task.label_offset, highest + task.label_offset

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.records import to_json
-from app.errors import NotFoundError, WorkbenchError
+from app.errors import WorkbenchError
 from app.services import lookup
 from app.services.context import Workbench
 from app.services.loading import ProjectRows, load_projects, load_runs
@@ -71,7 +71,7 @@ def start_comparison(wb: Workbench, project_id: str, variant_ids: Sequence[str])
         known = {variant.id: variant for variant in of_project}
         for variant_id in variant_ids:
             if variant_id not in known:
-                raise NotFoundError("variant.not_found", "There is no such variant in this project.", where=variant_id)
+                raise lookup.not_in_project(variant_id)
         original = next(variant.id for variant in of_project if variant.method == "fp32")
         wanted = list(dict.fromkeys([original, *variant_ids]))
         _check_compared(wanted)

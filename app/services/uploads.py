@@ -39,7 +39,8 @@ def create_upload(wb: Workbench, kind: Asset, filename: str, size_bytes: int) ->
         InsufficientStorageError: `upload.disk_full`.
     """
     if kind not in ("model", "dataset"):
-        raise WorkbenchError("upload.kind", f"An upload is a model or a dataset, not {kind!r}.", where="kind")
+        message = f"An upload is a model or a dataset, not {kind!r}."
+        raise WorkbenchError("upload.kind", message, where="kind", hint="Give `model` or `dataset`.")
     name = clean_filename(filename)
     _check_size(wb, kind, name, size_bytes)
     wb.settings.incoming.mkdir(parents=True, exist_ok=True)
@@ -73,7 +74,8 @@ def open_part(wb: Workbench, upload_id: str, offset: int) -> PartFile:
     """
     upload = get_upload(wb, upload_id)
     if upload.result_id:
-        raise ConflictError("upload.complete", f"{upload.filename} has come completely.", where=upload_id)
+        hint = "Nothing is left to send; HEAD says what it became."
+        raise ConflictError("upload.complete", f"{upload.filename} has come completely.", where=upload_id, hint=hint)
     return PartFile(_part(wb, upload_id), upload.size_bytes, offset)
 
 

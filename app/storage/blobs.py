@@ -61,7 +61,8 @@ class BlobStore:
     def path(self, sha256: str) -> Path:
         """Where the bytes lie: for reading only."""
         if not SHA256.fullmatch(sha256):
-            raise NotFoundError("blob.unknown", "A blob is named by 64 hexadecimal digits.")
+            message = f"A blob is named by 64 hexadecimal digits, not by {sha256[:80]!r}."
+            raise NotFoundError("blob.unknown", message, hint="Take the name from the answer that gave the file.")
         return self._names / sha256[:2] / sha256
 
     def exists(self, sha256: str) -> bool:
