@@ -17,6 +17,7 @@ from tests.support.databases import migrated
 @pytest.fixture(autouse=True)
 def plain_logs() -> Iterator[None]:
     """structlog's default draws every local variable of a traceback, which takes seconds."""
+    structlog.reset_defaults()  # `configure` keeps what it is not given
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
     yield
     structlog.reset_defaults()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from app.cli.main import run
 from tests.support.command import Ran, Workbench
@@ -26,3 +27,4 @@ def workbench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
 
     yield call
     signal.signal(signal.SIGTERM, before)
+    structlog.reset_defaults()  # a command writes to the stderr of this test, which is closed in the next one
