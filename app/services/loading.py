@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from app.jobs.queue import OPEN_STATES
@@ -155,7 +155,10 @@ def _load_seconds(session: Session, ids: Sequence[str], found: dict[str, Project
 
 
 def _load_workers(session: Session, found: dict[str, ProjectRows]) -> None:
-    workers = {worker.id: worker for worker in session.scalars(select(Worker))}
+    # Each start of a worker leaves a row: only those that matter here are read.
+    measuring = {m.worker_id for rows in found.values() for m in rows.measurements.values() if m.worker_id}
+    wanted = select(Worker).where(or_(Worker.state == "up", Worker.id.in_(measuring)))
+    workers = {worker.id: worker for worker in session.scalars(wanted)}
     up = [worker for worker in workers.values() if worker.state == "up"]
     any_up = max(up, key=lambda worker: worker.id, default=None)
     for rows in found.values():

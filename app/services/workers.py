@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from app.engine.records import from_json
 from app.engine.runtimes.base import Capabilities
@@ -20,8 +20,10 @@ ORDER = {"up": 0, "draining": 1, "gone": 2}
 
 def list_workers(wb: Workbench) -> tuple[WorkerView, ...]:
     """Workers that are up first, then those gone, newest first; of each name only the newest start unless more are up."""
+    newest = select(func.max(Worker.id)).group_by(Worker.name)
+    candidates = select(Worker).where(or_(Worker.state != "gone", Worker.id.in_(newest))).order_by(Worker.id.desc())
     with wb.database.read() as session:
-        rows = session.scalars(select(Worker).order_by(Worker.id.desc())).all()
+        rows = session.scalars(candidates).all()
         running = session.scalars(select(Run).where(Run.state == "running", Run.worker_id.is_not(None)).order_by(Run.id)).all()
         views = {view.id: view for view in run_views(wb, session, running)}
     at_work = {run.worker_id: views[run.id] for run in running}
