@@ -8,6 +8,10 @@ import sys
 import structlog
 
 
+CANCELLED_ELSEWHERE = "DBOSAwaitedWorkflowCancelledError"
+"""DBOS names it only inside itself (dbos is pinned to 3.4)."""
+
+
 def configure_logs(level: str) -> None:
     on_terminal = sys.stderr.isatty()
     structlog.configure(
@@ -24,3 +28,10 @@ def configure_logs(level: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    logging.getLogger("dbos").addFilter(is_worth_a_line)
+
+
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Not the traceback of a job that its user cancelled just as this worker took it: nothing went wrong."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or kind.__name__ != CANCELLED_ELSEWHERE
