@@ -7,7 +7,6 @@ import sys
 
 import structlog
 
-
 CANCELLED_ELSEWHERE = "DBOSAwaitedWorkflowCancelledError"
 """DBOS names it only inside itself (dbos is pinned to 3.4)."""
 
