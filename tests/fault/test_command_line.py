@@ -130,14 +130,16 @@ def test_stopping_takes_the_children_along(folder: Path, number: signal.Signals,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored when the tests run in the background
     )
     children: list[int] = []
 
-    def has_child() -> bool:
-        children[:] = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+    def runs_a_stage() -> bool:
+        found = psutil.Process(process.pid).children(recursive=True)
+        children[:] = [child.pid for child in found if "app.engine.stages" in child.cmdline()]
         return bool(children)
 
-    wait_for(has_child, "a stage runs")
+    wait_for(runs_a_stage, "a stage runs")
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == code

@@ -32,6 +32,7 @@ STAGES = (
     pipelines.PREPARE,
     pipelines.REFERENCE,
     pipelines.CALIBRATE,
+    pipelines.FIT,
     pipelines.QUANTIZE,
     pipelines.COMPARE,
     pipelines.GRID,

@@ -70,7 +70,7 @@ def test_int8_default_is_small_fast_and_as_accurate_as_it_says(case, tmp_path):
     arguments = ["--dataset", MINI, "--preprocessing", case.preprocessing or "auto", "--method", "default", "--out", tmp_path]
     said = workbench("optimize", original(case), *arguments)
     delivered = tmp_path / "model.onnx"
-    judged_original, judged = judge(case, delivered, seconds=4)
+    judged_original, judged = judge(case, delivered, seconds=2)
     assert delivered.stat().st_size < 0.30 * original(case).stat().st_size
     assert judged["speedup_low"] > 1
     assert said["optimized"]["size_bytes"] == delivered.stat().st_size
