@@ -130,7 +130,7 @@ def test_stopping_takes_the_children_along(folder: Path, number: signal.Signals,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored when the tests run in the background
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - ignored when tests run in the background
     )
     children: list[int] = []
 
