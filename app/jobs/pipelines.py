@@ -10,6 +10,7 @@ from app.engine.accuracy_aware.search import Trial, ask, choose
 from app.engine.accuracy_aware.verdict import LimitVerdict, judge_limit
 from app.engine.benchmark.results import GridResult, PairedResult, Setting
 from app.engine.preprocessing.pipeline import Preprocessing
+from app.engine.quantize.placement import REVERTED
 from app.engine.quantize.recipe import QuantizationSettings, Recipe
 from app.engine.records import from_json, to_json
 from app.engine.tasks.classification import ClassificationTask
@@ -197,6 +198,10 @@ class _Candidates:
         return {"prepared": files["prepared.onnx"], "statistics": files["statistics.npz"]}
 
     @property
+    def _fitted_files(self) -> dict[str, Artifact]:
+        return {"graph": self._fit.files["graph.onnx"], "fitted": self._fit.files["fitted.npz"]}
+
+    @property
     def _calibrated_params(self) -> dict[str, Any]:
         return {
             "preprocessing": to_json(self._inputs.preprocessing),
@@ -215,8 +220,13 @@ class _Candidates:
         made = self._stages.run(
             "quantize",
             quantize,
-            {**self._calibrated_files, "layers": self._fit.files["layers.npz"]},
-            {**self._calibrated_params, "model_sha256": self._inputs.model.sha256, "keep_float": list(keep_float)},
+            self._fitted_files,
+            {
+                "settings": self._for_engine,
+                "samples": self._calibration.result["samples"],
+                "model_sha256": self._inputs.model.sha256,
+                "keep_float": {**dict.fromkeys(keep_float, REVERTED), **self._fit.result["keep_float"]},
+            },
         )
         model = made.files["model.onnx"]
         evaluated = _evaluate(self._stages, self._inputs, self._samples, model, self._predictions, compare)
@@ -234,7 +244,7 @@ class _Candidates:
         return tuple(trials)
 
     def _rank(self) -> list[str]:
-        files = {**self._calibrated_files, "layers": self._fit.files["layers.npz"], "pixels": self._samples.files["pixels.npy"]}
+        files = {**self._fitted_files, "pixels": self._samples.files["pixels.npy"]}
         ranked = self._stages.run("rank", RANK, files, self._calibrated_params)
         return [entry["node"] for entry in ranked.result["sensitivities"]]
 

@@ -39,9 +39,16 @@ def assemble(prepared: onnx.ModelProto, placement: Placement, fitted: Fitted) ->
     return model
 
 
-def save_layers(path: Path, layers: Mapping[str, QuantizedLayer]) -> None:
-    """As npz: per layer its arrays under `<number>.<field>`, names in `nodes`."""
-    arrays: dict[str, np.ndarray] = {"nodes": np.array(list(layers)), "axes": np.array([q.axis for q in layers.values()])}
+def save_fitted(path: Path, fitted: Fitted) -> None:
+    """As npz: grids by value name in `values`, `scales`, `zero_points`; per layer its arrays under `<number>.<field>`."""
+    grids, layers = fitted.grids, fitted.layers
+    arrays: dict[str, np.ndarray] = {
+        "values": np.array(list(grids)),
+        "scales": np.array([grid.scale for grid in grids.values()], np.float32),
+        "zero_points": np.array([grid.zero_point for grid in grids.values()], np.uint8),
+        "nodes": np.array(list(layers)),
+        "axes": np.array([q.axis for q in layers.values()]),
+    }
     for number, layer in enumerate(layers.values()):
         fields = {
             "weight_q": layer.weight_q,
@@ -53,9 +60,13 @@ def save_layers(path: Path, layers: Mapping[str, QuantizedLayer]) -> None:
     np.savez(path, allow_pickle=False, **arrays)
 
 
-def load_layers(path: Path) -> dict[str, QuantizedLayer]:
+def load_fitted(path: Path) -> Fitted:
     with np.load(path, allow_pickle=False) as data:
-        return {
+        grids = {
+            str(name): QParams(np.asarray(scale), np.asarray(zero_point))
+            for name, scale, zero_point in zip(data["values"], data["scales"], data["zero_points"], strict=True)
+        }
+        layers = {
             str(name): QuantizedLayer(
                 weight_q=data[f"{number}.weight_q"],
                 weight_scale=data[f"{number}.weight_scale"],
@@ -65,3 +76,4 @@ def load_layers(path: Path) -> dict[str, QuantizedLayer]:
             )
             for number, (name, axis) in enumerate(zip(data["nodes"], data["axes"], strict=True))
         }
+    return Fitted(grids, layers)

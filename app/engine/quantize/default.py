@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -10,10 +11,49 @@ import onnx
 from app.engine.calibration.observers import TensorStatistics
 from app.engine.numerics.affine import QParams
 from app.engine.preprocessing.pipeline import Preprocessing
+from app.engine.quantize.assembly import Fitted
+from app.engine.quantize.fitting import Candidate, fit_layers
 from app.engine.quantize.grids import estimate_grids, signed_values
 from app.engine.quantize.placement import ONNXRUNTIME, place
-from app.engine.quantize.recipe import QuantizationSettings
+from app.engine.quantize.recipe import NoiseShare, QuantizationSettings
 from app.engine.quantize.tensors import plan_tensors
+from app.engine.runtimes.base import Runtime
+
+
+@dataclass(frozen=True)
+class DefaultFit:
+    graph: onnx.ModelProto
+    """The float graph that the integers belong to: the prepared one, its channels aligned where that won."""
+    fitted: Fitted
+    keep_float: dict[str, str]
+    """Node name -> why it stays in float, whatever the speed."""
+    noise: tuple[NoiseShare, ...]
+    candidates: tuple[Candidate, ...]
+    chosen: str
+    """Name of the candidate taken."""
+
+
+def fit_default(
+    runtime: Runtime,
+    prepared: onnx.ModelProto,
+    statistics: Mapping[str, TensorStatistics],
+    samples: Sequence[np.ndarray],
+    settings: QuantizationSettings,
+    *,
+    preprocessing: Preprocessing | None = None,
+    threads: int,
+    on_progress: Callable[[str, int, int], None] = lambda _step, _done, _total: None,
+) -> DefaultFit:
+    """Grids and integers of a prepared graph.
+
+    Args:
+        samples: Input tensors, one batch of the model each, in calibration order; the first ones fit, others decide.
+        on_progress: (step in words, done, total).
+    """
+    grids = grids_of(prepared, statistics, settings, preprocessing)
+    placement = place(prepared, ONNXRUNTIME)
+    fit = fit_layers(runtime, prepared, placement, grids, samples, seed=settings.seed, threads=threads, on_progress=on_progress)
+    return DefaultFit(prepared, Fitted(grids, fit.layers), {}, (), fit.candidates, fit.chosen)
 
 
 def choose_samples(available: int, settings: QuantizationSettings) -> tuple[int, ...]:

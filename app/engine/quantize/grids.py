@@ -19,7 +19,7 @@ def estimate_grids(
     statistics: Mapping[str, TensorStatistics], plan: TensorPlan, settings: QuantizationSettings
 ) -> dict[str, QParams]:
     """Value name -> grid, for every gridded value of the plan."""
-    estimator = get_range_estimator(settings.range_estimator)
+    estimator = get_range_estimator("minmax" if settings.range_estimator == "auto" else settings.range_estimator)
     ranges: dict[str, tuple[float, float]] = {}
     for name in plan.gridded:
         low, high = estimator(statistics[name])

@@ -14,7 +14,7 @@ nodes, and a weighted node must come later, so the tail behind the last weighted
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import onnx
@@ -55,8 +55,13 @@ class Placement:
     """Every other node that computes: name -> reason."""
 
 
-def place(model: onnx.ModelProto, profile: Profile, keep_float: Collection[str] = ()) -> Placement:
-    """Decide for each node of a prepared graph (unique names, topological order)."""
+def place(model: onnx.ModelProto, profile: Profile, keep_float: Mapping[str, str] | None = None) -> Placement:
+    """Decide for each node of a prepared graph (unique names, topological order).
+
+    Args:
+        keep_float: Node name -> the reason why it stays in float although it could be quantized.
+    """
+    keep_float = keep_float or {}
     nodes = list(model.graph.node)
     constants = {tensor.name for tensor in model.graph.initializer}
     feeds_weighted = _values_that_reach(nodes, profile.weighted)
@@ -67,7 +72,7 @@ def place(model: onnx.ModelProto, profile: Profile, keep_float: Collection[str] 
     for node in nodes:
         reason = _why_not(node, profile, constants, quantized_values, feeds_weighted)
         if reason is None and node.name in keep_float:
-            reason = REVERTED
+            reason = keep_float[node.name]
         if reason is not None:
             reasons[node.name] = reason
             continue

@@ -9,22 +9,44 @@ from typing import Any, Literal
 from app.errors import WorkbenchError
 
 Method = Literal["default", "accuracy-aware"]
+Precision = Literal["int8", "int8-dynamic", "float16"]
 Preset = Literal["performance", "mixed"]
 DropType = Literal["absolute", "relative"]
+Activations = Literal["auto", "symmetric", "asymmetric"]
+Granularity = Literal["per-channel", "per-tensor"]
+EffortLevel = Literal["fast", "default"]
 
 
 @dataclass(frozen=True)
 class QuantizationSettings:
     method: Method = "default"
+    precision: Precision = "int8"
+    """int8: static, weights and activations; int8-dynamic: weights, activations at run time; float16: storage and kernels."""
     preset: Preset = "performance"
-    """performance: symmetric activations; mixed: asymmetric activations. Weights are symmetric, per channel."""
+    """performance: what the runtime's integer kernels run fastest; mixed: noisy groups stay in float though that costs time."""
     max_drop: float = 1.0
     """Only for accuracy-aware. Percent: points of top-1 (absolute) or per cent of the FP32 top-1 (relative)."""
     drop_type: DropType = "absolute"
     subset_size: int = 300
     """Calibration samples; clamped to the dataset and said so."""
     seed: int = 0
-    range_estimator: str = "minmax"
+    range_estimator: str = "auto"
+    """auto: per tensor, by the error that each range makes; else a name of `range_estimators.ESTIMATORS` for all tensors."""
+    activations: Activations = "auto"
+    weight_granularity: Granularity = "per-channel"
+    weight_bits: Literal[7, 8] = 8
+    """7: -64..63, for CPUs whose u8 x s8 products saturate in 16 bits (no VNNI)."""
+    effort: EffortLevel = "default"
+    """fast: ranges, correctness rules and bias correction alone."""
+    rounding: bool = True
+    """Weights rounded with the second moments of their input."""
+    bias_correction: bool = True
+    alignment: bool = True
+    """Channels of neighbouring layers scaled against each other where that is exact."""
+    speed_aware: bool = True
+    """Nodes that are slower in INT8 on this device stay in float."""
+    keep_float: tuple[str, ...] = ()
+    """Node names, patterns (`block1/*`) or operator types that stay in float."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.max_drop) and 0 <= self.max_drop <= 100):
@@ -44,6 +66,41 @@ class QuantizationSettings:
 
 
 @dataclass(frozen=True)
+class AppliedRewrite:
+    """An exact rewrite of the float graph; the FP32 file it is compared with has it, too."""
+
+    name: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NoiseShare:
+    """How much of the output's noise one group makes when it is quantized alone."""
+
+    node: str
+    op_type: str
+    share: float
+    """Of the sum over all groups, 0..1."""
+    action: str = ""
+    """What was done about it, in words; "" for nothing."""
+
+
+@dataclass(frozen=True)
+class KernelReport:
+    """Read from the runtime's own optimized graph of the delivered file."""
+
+    integer_kernels: int
+    """Of weighted operators (Conv, Gemm, MatMul)."""
+    float_kernels: int
+    conversions: int
+    """QuantizeLinear and DequantizeLinear nodes that are left."""
+    integer_multiply_adds: float | None
+    """Share of multiply-adds in integer kernels, 0..1; None when shapes are not known."""
+    surprises: tuple[str, ...] = ()
+    """Where the runtime does something else than planned, in words."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Original + recipe + version -> the same bytes."""
 
@@ -57,4 +114,8 @@ class Recipe:
     """Node name -> reason."""
     versions: dict[str, str]
     """Package -> version, of what wrote the file."""
+    rewrites: tuple[AppliedRewrite, ...] = ()
+    noise: tuple[NoiseShare, ...] = ()
+    """In falling order."""
+    kernels: KernelReport | None = None
     details: dict[str, Any] = field(default_factory=dict)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
 
 from app.engine.calibration.observers import load_statistics
 from app.engine.preprocessing.pipeline import Preprocessing
-from app.engine.quantize.assembly import save_layers
-from app.engine.quantize.default import grids_of
-from app.engine.quantize.fitting import FITTING_SAMPLES, HELD_OUT_SAMPLES, Candidate, fit_layers
-from app.engine.quantize.placement import ONNXRUNTIME, place
-from app.engine.quantize.recipe import QuantizationSettings
+from app.engine.quantize.assembly import save_fitted
+from app.engine.quantize.default import fit_default
+from app.engine.quantize.fitting import FITTING_SAMPLES, HELD_OUT_SAMPLES, Candidate
+from app.engine.quantize.recipe import NoiseShare, QuantizationSettings
 from app.engine.runtimes import get_runtime
 from app.engine.stages.context import Progress, StageContext
 from app.engine.stages.feeding import batches
@@ -34,7 +33,12 @@ class Spec:
 class Result:
     candidates: tuple[Candidate, ...]
     chosen: str
-    layers_file: str = "layers.npz"
+    keep_float: dict[str, str] = field(default_factory=dict)
+    """Node name -> why it stays in float, whatever the speed."""
+    noise: tuple[NoiseShare, ...] = ()
+    graph_file: str = "graph.onnx"
+    """The float graph that the integers belong to."""
+    fitted_file: str = "fitted.npz"
 
 
 def run(spec: Spec, context: StageContext) -> Result:
@@ -49,18 +53,19 @@ def run(spec: Spec, context: StageContext) -> Result:
             names.append(name)
         context.report(Progress((len(names) - 1) * total + done, 2 * total))
 
-    fit = fit_layers(
+    fit = fit_default(
         get_runtime("onnxruntime"),
         prepared,
-        place(prepared, ONNXRUNTIME),
-        grids_of(prepared, load_statistics(spec.statistics), spec.settings, spec.preprocessing),
+        load_statistics(spec.statistics),
         samples,
-        seed=spec.settings.seed,
+        spec.settings,
+        preprocessing=spec.preprocessing,
         threads=context.threads,
         on_progress=on_progress,
     )
-    result = Result(fit.candidates, fit.chosen)
-    save_layers(context.folder / result.layers_file, fit.layers)
+    result = Result(fit.candidates, fit.chosen, fit.keep_float, fit.noise)
+    save_fitted(context.folder / result.fitted_file, fit.fitted)
+    onnx.save(fit.graph, context.folder / result.graph_file)
     judged = ", ".join(
         f"{c.name} {c.sqnr_db:.1f} dB" if c.sqnr_db is not None else f"{c.name}: {c.reason}" for c in fit.candidates
     )

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
 import onnx
 
 from app import __version__
-from app.engine.calibration.observers import load_statistics
-from app.engine.preprocessing.pipeline import Preprocessing
-from app.engine.quantize.assembly import Fitted, assemble, load_layers
-from app.engine.quantize.default import grids_of
+from app.engine.quantize.assembly import assemble, load_fitted
 from app.engine.quantize.placement import ONNXRUNTIME, place
 from app.engine.quantize.recipe import QuantizationSettings, Recipe
 from app.engine.stages.context import Progress, StageContext
@@ -20,14 +17,14 @@ from app.engine.stages.context import Progress, StageContext
 
 @dataclass(frozen=True)
 class Spec:
-    prepared: Path
-    statistics: Path
-    layers: Path
-    preprocessing: Preprocessing
+    graph: Path
+    """Float graph that the integers belong to, as `fit` wrote it."""
+    fitted: Path
     settings: QuantizationSettings
     model_sha256: str
     samples: tuple[int, ...]
-    keep_float: tuple[str, ...] = ()
+    keep_float: dict[str, str] = field(default_factory=dict)
+    """Node name -> why it stays in float."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +35,9 @@ class Result:
 
 
 def run(spec: Spec, context: StageContext) -> Result:
-    prepared = onnx.load(spec.prepared)
-    grids = grids_of(prepared, load_statistics(spec.statistics), spec.settings, spec.preprocessing)
-    placement = place(prepared, ONNXRUNTIME, spec.keep_float)
-    model = assemble(prepared, placement, Fitted(grids, load_layers(spec.layers)))
+    graph = onnx.load(spec.graph)
+    placement = place(graph, ONNXRUNTIME, spec.keep_float)
+    model = assemble(graph, placement, load_fitted(spec.fitted))
     target = context.folder / "model.onnx"
     target.write_bytes(model.SerializeToString(deterministic=True))
     recipe = Recipe(
@@ -54,6 +50,6 @@ def run(spec: Spec, context: StageContext) -> Result:
         versions={package: version(package) for package in ("onnx", "onnxruntime", "numpy")},
     )
     kept = len(spec.keep_float)
-    words = f"{len(placement.quantized)} nodes in INT8" + (f", {kept} put back to float" if kept else "")
+    words = f"{len(placement.quantized)} nodes in INT8" + (f", {kept} kept in float" if kept else "")
     context.report(Progress(1, 1, words))
     return Result(recipe, target.stat().st_size)

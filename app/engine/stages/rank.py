@@ -8,10 +8,8 @@ from pathlib import Path
 import onnx
 
 from app.engine.accuracy_aware.sensitivity import Sensitivity, rank_groups
-from app.engine.calibration.observers import load_statistics
 from app.engine.preprocessing.pipeline import Preprocessing
-from app.engine.quantize.assembly import Fitted, load_layers
-from app.engine.quantize.default import grids_of
+from app.engine.quantize.assembly import load_fitted
 from app.engine.quantize.placement import ONNXRUNTIME, place
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.runtimes import get_runtime
@@ -25,9 +23,8 @@ RANKING_SAMPLES = 16
 
 @dataclass(frozen=True)
 class Spec:
-    prepared: Path
-    statistics: Path
-    layers: Path
+    graph: Path
+    fitted: Path
     pixels: Path
     preprocessing: Preprocessing
     settings: QuantizationSettings
@@ -40,7 +37,7 @@ class Result:
 
 
 def run(spec: Spec, context: StageContext) -> Result:
-    prepared = onnx.load(spec.prepared)
+    prepared = onnx.load(spec.graph)
     placement = place(prepared, ONNXRUNTIME)
     total = len(placement.groups)
     with PixelFile(spec.pixels) as pixels:
@@ -53,9 +50,7 @@ def run(spec: Spec, context: StageContext) -> Result:
         get_runtime("onnxruntime"),
         prepared,
         placement,
-        Fitted(
-            grids_of(prepared, load_statistics(spec.statistics), spec.settings, spec.preprocessing), load_layers(spec.layers)
-        ),
+        load_fitted(spec.fitted),
         inputs,
         threads=context.threads,
         on_group=on_group,

@@ -7,7 +7,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from app.engine.calibration.collector import collect_statistics
-from app.engine.quantize.assembly import Fitted, assemble, load_layers, save_layers
+from app.engine.quantize.assembly import Fitted, assemble, load_fitted, save_fitted
 from app.engine.quantize.default import grids_of, observed_tensors
 from app.engine.quantize.fitting import fit_layers
 from app.engine.quantize.placement import ONNXRUNTIME, place
@@ -51,11 +51,11 @@ def test_every_candidate_is_judged_and_the_best_one_taken(fitted):
 
 def test_integers_survive_the_file(fitted, tmp_path):
     prepared, placement, grids, fit = fitted
-    save_layers(tmp_path / "layers.npz", fit.layers)
-    loaded = load_layers(tmp_path / "layers.npz")
+    fitted_before = Fitted(grids, fit.layers)
+    save_fitted(tmp_path / "fitted.npz", fitted_before)
     before, after = (
-        assemble(prepared, placement, Fitted(grids, layers)).SerializeToString(deterministic=True)
-        for layers in (fit.layers, loaded)
+        assemble(prepared, placement, some).SerializeToString(deterministic=True)
+        for some in (fitted_before, load_fitted(tmp_path / "fitted.npz"))
     )
     assert before == after
 

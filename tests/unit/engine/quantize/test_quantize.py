@@ -43,7 +43,7 @@ def quantize_default(prepared, statistics, settings, keep_float=()) -> tuple[onn
     """The INT8 file with weights to the nearest step."""
     grids = grids_of(prepared, statistics, settings)
     layers = find_layers(prepared.graph, frozenset(place(prepared, ONNXRUNTIME).quantized))
-    placement = place(prepared, ONNXRUNTIME, keep_float)
+    placement = place(prepared, ONNXRUNTIME, dict.fromkeys(keep_float, REVERTED))
     return assemble(prepared, placement, Fitted(grids, round_all_to_nearest(layers, grids))), placement
 
 
