@@ -6,10 +6,11 @@
 | b | bias | (C,) | float32 |
 | s_x | scale of the layer's input | () | float32 |
 | s_w | scale per output channel | (C,) | float32 |
-| w_q | round(w / s_w), -127..127, zero point 0 | (C, K) | int8 |
+| q | largest weight: 127; 64 with 7 bits | () | int |
+| w_q | round(w / s_w), -q..q, zero point 0 | (C, K) | int8 |
 | b_q | round(b / (s_x s_w)) | (C,) | int32 |
 
-    s_w[c] = max( max|w[c]| / 127,  |b[c]| / (s_x 2^29),  1e-9 )
+    s_w[c] = max( max|w[c]| / q,  |b[c]| / (s_x 2^29),  1e-9 )
 
 The second term is a correctness rule: a dead channel (weights near 0, bias not) has s_w near 0, its bias then passes 2^31 and
 is lost (9 channels of MobileNet-v2; 1.8 dB; accuracy.md §2.1). A bias must be added in exactly the scale float32(s_x s_w), or
@@ -28,6 +29,8 @@ from app.engine.quantize.layers import Layer
 from app.errors import WorkbenchError
 
 QMAX = 127
+QMAX_7_BIT = 64
+"""Two products of a uint8 and such a weight fit 16 bits: 2 * 255 * 64 = 32640 (portability.py)."""
 BIAS_LIMIT = 2.0**29
 """A quarter of int32's range: the bias and the sum of products share it."""
 SMALLEST_WEIGHT_SCALE = 1e-9
@@ -52,7 +55,12 @@ class QuantizedLayer:
         return np.asarray(rows * np.broadcast_to(self.weight_scale, (layer.channels,))[:, None], np.float32)
 
 
-def weight_scales(layer: Layer, input_scale: np.float32, *, per_channel: bool = True) -> np.ndarray:
+def largest_weight(bits: int) -> int:
+    """q of weights with so many bits (7 or 8)."""
+    return QMAX_7_BIT if bits == 7 else QMAX
+
+
+def weight_scales(layer: Layer, input_scale: np.float32, *, per_channel: bool = True, qmax: int = QMAX) -> np.ndarray:
     """(C,) float32, or () per tensor.
 
     Raises:
@@ -67,16 +75,16 @@ def weight_scales(layer: Layer, input_scale: np.float32, *, per_channel: bool = 
             where=layer.node,
             hint="Check the export; the FP32 model gives NaN, too.",
         )
-    wanted = np.abs(rows).max(axis=1, initial=0.0) / QMAX
+    wanted = np.abs(rows).max(axis=1, initial=0.0) / qmax
     lowest = np.abs(bias) / (np.float64(input_scale) * BIAS_LIMIT)
     scales = np.maximum(np.maximum(wanted, lowest), SMALLEST_WEIGHT_SCALE).astype(np.float32)
     return np.asarray(scales if per_channel else scales.max(), np.float32)
 
 
-def round_to_nearest(rows: np.ndarray, scales: np.ndarray) -> np.ndarray:
+def round_to_nearest(rows: np.ndarray, scales: np.ndarray, qmax: int = QMAX) -> np.ndarray:
     """(C, K) int8."""
     steps = rows / np.broadcast_to(scales, (len(rows),))[:, None]
-    return np.asarray(np.clip(np.rint(steps), -QMAX, QMAX), np.int8)
+    return np.asarray(np.clip(np.rint(steps), -qmax, qmax), np.int8)
 
 
 def quantized_layer(
