@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from app.engine.calibration.range_estimators import get_range_estimator
 from app.errors import WorkbenchError
 
 Method = Literal["default", "accuracy-aware"]
@@ -15,6 +16,9 @@ DropType = Literal["absolute", "relative"]
 Activations = Literal["auto", "symmetric", "asymmetric"]
 Granularity = Literal["per-channel", "per-tensor"]
 EffortLevel = Literal["fast", "default"]
+AUTO_ESTIMATOR = "auto"
+LARGEST_SEED = 2**32 - 1
+MAX_PATTERNS, MAX_PATTERN_CHARS = 1000, 500
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,8 @@ class QuantizationSettings:
     subset_size: int = 300
     """Calibration samples; clamped to the dataset and said so."""
     seed: int = 0
-    range_estimator: str = "auto"
-    """auto: per tensor, by the error that each range makes; else a name of `range_estimators.ESTIMATORS` for all tensors."""
+    range_estimator: str = AUTO_ESTIMATOR
+    """auto: per tensor, by the error that each range makes; else a name of `RANGE_ESTIMATORS` for all tensors."""
     activations: Activations = "auto"
     weight_granularity: Granularity = "per-channel"
     weight_bits: Literal[7, 8] = 8
@@ -63,6 +67,24 @@ class QuantizationSettings:
                 where="subset_size",
                 hint="300 are usually enough.",
             )
+        if not 0 <= self.seed <= LARGEST_SEED:
+            message = f"The seed must be a whole number from 0 to {LARGEST_SEED}, but is {self.seed}."
+            raise WorkbenchError("settings.seed", message, where="seed", hint="0 is usual.")
+        if self.range_estimator != AUTO_ESTIMATOR:
+            get_range_estimator(self.range_estimator)
+        _check_patterns(self.keep_float)
+
+
+def _check_patterns(patterns: tuple[str, ...]) -> None:
+    """Raises WorkbenchError `settings.keep_float`."""
+    hint = "A pattern is a node name, one with * or ?, or an operator type."
+    if len(patterns) > MAX_PATTERNS:
+        message = f"At most {MAX_PATTERNS} patterns of nodes to keep in float are taken, but {len(patterns)} were given."
+        raise WorkbenchError("settings.keep_float", message, where="keep_float", hint=hint)
+    for pattern in patterns:
+        if not (pattern.strip() and pattern.isprintable() and len(pattern) <= MAX_PATTERN_CHARS):
+            message = f"A pattern of nodes to keep in float must be printable text, but one is {pattern[:40]!a}."
+            raise WorkbenchError("settings.keep_float", message, where="keep_float", hint=hint)
 
 
 @dataclass(frozen=True)
