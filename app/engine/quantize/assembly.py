@@ -34,7 +34,7 @@ def assemble(prepared: onnx.ModelProto, placement: Placement, fitted: Fitted) ->
     plan = plan_tensors(prepared, placement)
     grids = {name: fitted.grids[name] for name in plan.gridded if name in fitted.grids}
     layers = {name: fitted.layers[name] for name in placement.quantized if name in fitted.layers}
-    model = insert_qdq(prepared, grids, layers, plan.folded)
+    model = insert_qdq(prepared, plan, grids, layers, placement.quantized)
     insert_barriers(model, placement.kept_in_float)
     return model
 

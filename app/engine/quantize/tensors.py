@@ -1,25 +1,45 @@
 """Which values get a grid, which share one, and which Relu or Clip is folded into the grid of its output.
 
 Sharing (placement.md §1): an op that only moves or selects values keeps its integers only when input and output have the same
-scale and zero point; Concat is five times faster then.
+scale and zero point; Concat is five times faster then. The inputs of a Concat share its grid unless that breaks one of them:
+
+    a folded Relu or Clip    its grid must end where the Relu or Clip cuts, so it joins nothing that reaches further
+    another consumer         an input much smaller than the output keeps its own grid when somebody else reads it, too
+                             (for the Concat itself nothing is lost: its output has one grid)
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from app.engine.graph.index import GraphIndex
 from app.engine.quantize.placement import ONNXRUNTIME, Placement, Profile
+from app.engine.quantize.support import Limits, clip_limits, read_by_subgraphs
 
-DATA_INPUTS = {"Clip": 1, "Reshape": 1, "Squeeze": 1, "Unsqueeze": 1, "Resize": 1, "Conv": 1, "Gemm": 1, "MatMul": 1}
-"""How many leading inputs are data; the others are shapes, limits or constants. Every input elsewhere."""
-FLOAT_OUTPUT = frozenset({"Gemm", "MatMul"})
-"""Their integer kernels give float output for free, so a value that only float nodes read is not rounded."""
+ONE_DATA_INPUT = frozenset(
+    {
+        "Clip",
+        "Conv",
+        "Expand",
+        "Gather",
+        "Gemm",
+        "MatMul",
+        "Reshape",
+        "Resize",
+        "Slice",
+        "Split",
+        "Squeeze",
+        "Tile",
+        "Unsqueeze",
+    }
+)
+"""Only their first input is data; the others are shapes, limits or weights. Every input elsewhere."""
+MUCH_SMALLER = 4.0
+"""Two of eight bits lost by sharing."""
 
 
 @dataclass(frozen=True)
@@ -30,94 +50,139 @@ class TensorPlan:
     """Value -> representative of its sharing group (itself when alone)."""
     folded: dict[str, str]
     """Relu or Clip node -> the value it reads, whose producer will write the node's output directly."""
-    clip: dict[str, tuple[float, float]]
-    """Output value of a folded node -> the limits its grid must not exceed."""
+    clip: dict[str, Limits]
+    """Output value of a folded node, or of a HardSigmoid -> the limits its grid must not exceed."""
+    exposed: frozenset[str] = frozenset()
+    """Gridded values that a caller or a subgraph reads: they get the rounded ones, so that the producer stays integer."""
 
 
 def plan_tensors(
-    model: onnx.ModelProto, placement: Placement, signed: Collection[str] = (), profile: Profile = ONNXRUNTIME
+    model: onnx.ModelProto,
+    placement: Placement,
+    signed: Collection[str] = (),
+    profile: Profile = ONNXRUNTIME,
+    ranges: Mapping[str, Limits] | None = None,
 ) -> TensorPlan:
     """
     Args:
-        signed: Values that go below 0 on the calibration samples; they never share a grid with others in a Concat, since a
-            Relu in front of it is folded into a grid that ends at 0.
+        signed: Values that go below 0 on the calibration samples.
+        ranges: Value -> smallest and largest on the calibration samples; without it sizes are taken as equal.
     """
     index = GraphIndex(model.graph)
     placed = set(placement.quantized)
-    outputs = {value.name for value in model.graph.output}
+    visible = {value.name for value in model.graph.output} | read_by_subgraphs(model.graph)
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    folded, clip = _find_folded(model.graph, index, placed, outputs, constants, profile)
+    folded, clip = _find_folded(model.graph, index, placed, visible, constants, profile)
     gridded: dict[str, None] = {}
+    exposed: set[str] = set()
     for node in model.graph.node:
         if node.name not in placed:
             continue
-        data = [] if node.name in folded else node.input[: DATA_INPUTS.get(node.op_type, len(node.input))]
+        data = [] if node.name in folded else data_inputs(node)
         gridded.update(dict.fromkeys(name for name in data if name and name not in constants))
-        for name in node.output[:1]:
+        for name in data_outputs(node):
             consumers = index.consumers(name)
-            needed = node.op_type not in FLOAT_OUTPUT or any(consumer.name in placed for consumer in consumers)
-            inside = not (len(consumers) == 1 and consumers[0].name in folded)
-            if needed and inside and name not in outputs:
+            needed = node.op_type not in profile.float_output or any(consumer.name in placed for consumer in consumers)
+            inside = len(consumers) == 1 and consumers[0].name in folded
+            if needed and not inside:
                 gridded[name] = None
-    shared = _share(model.graph, placed, set(gridded), set(signed), profile)
-    return TensorPlan(tuple(gridded), shared, folded, clip)
+                if name in visible and node.op_type not in profile.float_output:
+                    exposed.add(name)
+    shared = _share(model.graph, index, placed, gridded, clip, set(signed), ranges or {}, profile)
+    return TensorPlan(tuple(gridded), shared, folded, clip, frozenset(exposed))
+
+
+def data_inputs(node: onnx.NodeProto) -> list[str]:
+    return list(node.input[:1] if node.op_type in ONE_DATA_INPUT else node.input)
+
+
+def data_outputs(node: onnx.NodeProto) -> list[str]:
+    return [name for name in (node.output if node.op_type == "Split" else node.output[:1]) if name]
 
 
 def _find_folded(
     graph: onnx.GraphProto,
     index: GraphIndex,
     placed: set[str],
-    outputs: set[str],
+    visible: set[str],
     constants: Mapping[str, onnx.TensorProto],
     profile: Profile,
-) -> tuple[dict[str, str], dict[str, tuple[float, float]]]:
+) -> tuple[dict[str, str], dict[str, Limits]]:
     """Relu and Clip that are the only consumer of a placed weighted or elementwise node."""
     folded: dict[str, str] = {}
-    clip: dict[str, tuple[float, float]] = {}
+    clip: dict[str, Limits] = {}
     for node in graph.node:
-        if node.name not in placed or node.op_type not in profile.folded:
+        if node.name not in placed:
+            continue
+        if node.op_type == "HardSigmoid":
+            clip[node.output[0]] = 0.0, 1.0
+        if node.op_type not in profile.folded:
             continue
         source = node.input[0]
         producer = index.producer(source)
-        alone = len(index.consumers(source)) == 1 and source not in outputs and node.output[0] not in outputs
+        alone = len(index.consumers(source)) == 1 and source not in visible
         if producer is None or producer.name not in placed or not alone or producer.op_type in profile.carrying:
             continue
-        limits = _limits(node, constants)
+        limits = clip_limits(node, constants)
         if limits is not None and limits[0] <= 0 <= limits[1]:
+            before = clip.get(source, limits)
             folded[node.name] = source
-            clip[node.output[0]] = limits
+            clip[node.output[0]] = max(limits[0], before[0]), min(limits[1], before[1])
     return folded, clip
 
 
-def _limits(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> tuple[float, float] | None:
-    """Smallest and largest output; None when they are computed in the graph."""
-    if node.op_type == "Relu":
-        return 0.0, np.inf
-    limits = [-np.inf, np.inf]
-    for position, name in enumerate(node.input[1:3]):
-        if name:
-            if name not in constants:
-                return None
-            limits[position] = float(numpy_helper.to_array(constants[name]).reshape(-1)[0])
-    return limits[0], limits[1]
+@dataclass
+class _Group:
+    """Values with one grid, and what that grid must respect."""
+
+    low: float = -np.inf
+    high: float = np.inf
+    signed: bool = False
+    members: list[str] = field(default_factory=list)
 
 
-def _share(graph: onnx.GraphProto, placed: set[str], gridded: set[str], signed: set[str], profile: Profile) -> dict[str, str]:
+def _share(
+    graph: onnx.GraphProto,
+    index: GraphIndex,
+    placed: set[str],
+    gridded: Collection[str],
+    clip: Mapping[str, Limits],
+    signed: set[str],
+    ranges: Mapping[str, Limits],
+    profile: Profile,
+) -> dict[str, str]:
     """Union of the values that carrying nodes and Concat tie together."""
-    parent = {name: name for name in gridded}
+    groups = {name: _Group(*clip.get(name, (-np.inf, np.inf)), name in signed, [name]) for name in gridded}
 
-    def find(name: str) -> str:
-        while parent[name] != name:
-            name = parent[name]
-        return name
+    def unite(kept: _Group, other: _Group) -> None:
+        if kept is not other:
+            kept.low, kept.high = max(kept.low, other.low), min(kept.high, other.high)
+            kept.signed |= other.signed
+            kept.members += other.members
+            groups.update(dict.fromkeys(other.members, kept))
 
     for node in graph.node:
-        if node.name not in placed or node.op_type not in profile.carrying | {"Concat"}:
-            continue
-        data = node.input[: DATA_INPUTS.get(node.op_type, len(node.input))]
-        tied = [name for name in (*data, node.output[0]) if name in gridded]
-        if node.op_type == "Concat" and len({name in signed for name in data}) > 1:
-            continue
-        for name in tied[1:]:
-            parent[find(name)] = find(tied[0])
-    return {name: find(name) for name in gridded}
+        if node.name in placed and node.op_type in profile.carrying:
+            tied = [name for name in (*data_inputs(node), *data_outputs(node)) if name in gridded]
+            for name in tied[1:]:
+                unite(groups[tied[0]], groups[name])
+    for node in graph.node:
+        output = node.output[0]
+        if node.name in placed and node.op_type == "Concat" and output in gridded:
+            for name in dict.fromkeys(node.input):
+                if name in gridded and _may_share(groups[output], groups[name]) and not _suffers(name, output, index, ranges):
+                    unite(groups[output], groups[name])
+    return {name: group.members[0] for name, group in groups.items()}
+
+
+def _may_share(one: _Group, other: _Group) -> bool:
+    """Whether a folded Relu or Clip of either still cuts where it did."""
+    return one.high == other.high and (one.low == other.low or not (one.signed or other.signed))
+
+
+def _suffers(name: str, output: str, index: GraphIndex, ranges: Mapping[str, Limits]) -> bool:
+    """Whether other readers of a Concat's input would lose bits by its much larger output."""
+    if len(index.consumers(name)) < 2 or name not in ranges or output not in ranges:
+        return False
+    own, whole = (max(abs(low), abs(high)) for low, high in (ranges[name], ranges[output]))
+    return own * MUCH_SMALLER < whole
