@@ -1,101 +1,45 @@
-"""Statistics of one tensor over a stream of samples: constant memory, mergeable across shards.
-
-minimum, maximum            over everything seen
-sum_minimum, sum_maximum    of the minima and maxima of single samples, for averaged ranges
-samples                     how many samples were seen
-histogram                   of a fixed subset of positions, or None when no estimator needs it
-"""
+"""Statistics of a value at hand as an array; those of a graph's values are collected inside the runtime (`collector`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 
-from app.engine.calibration.histogram import Histogram
+from app.engine.calibration.accumulator import Accumulator
+from app.engine.calibration.instrument import Observed
+from app.engine.calibration.non_finite import CODE, HINT, MESSAGE
+from app.engine.calibration.observed_run import observe_run
+from app.engine.calibration.reservoir import KEPT_SAMPLES, sampled_values, values_per_sample
+from app.engine.calibration.selection import is_kept
+from app.engine.calibration.statistics import TensorStatistics
+from app.engine.calibration.statistics_file import load_statistics, save_statistics
 from app.errors import WorkbenchError
 
-HISTOGRAM_POSITIONS = 65_536
-"""Positions per sample that enter the histogram, evenly strided; minima and maxima always see all."""
+__all__ = ["TensorStatistics", "load_statistics", "observe", "save_statistics"]
 
 
-@dataclass(frozen=True)
-class TensorStatistics:
-    minimum: float
-    maximum: float
-    sum_minimum: float
-    sum_maximum: float
-    samples: int
-    histogram: Histogram | None
-
-    def merged(self, other: TensorStatistics) -> TensorStatistics:
-        both = self.histogram is not None and other.histogram is not None
-        return TensorStatistics(
-            min(self.minimum, other.minimum),
-            max(self.maximum, other.maximum),
-            self.sum_minimum + other.sum_minimum,
-            self.sum_maximum + other.sum_maximum,
-            self.samples + other.samples,
-            self.histogram.merged(other.histogram) if both else None,  # type: ignore[union-attr, arg-type]
-        )
-
-
-def observe(name: str, batch: np.ndarray, *, histogram: bool) -> TensorStatistics:
+def observe(
+    name: str, batch: np.ndarray, *, histogram: bool, axis: int = 1, first: int = 0, total: int | None = None
+) -> TensorStatistics:
     """Statistics of one batch, (N, …) float32, N samples.
+
+    Args:
+        axis: Of the channels.
+        first: Number of the first of these samples among all.
+        total: How many samples there are in all; by default these.
 
     Raises:
         WorkbenchError: `calibration.not_finite` when the tensor has NaN or infinities.
     """
-    per_sample = batch.reshape(batch.shape[0], -1)
-    minima, maxima = per_sample.min(axis=1), per_sample.max(axis=1)
-    if not (np.isfinite(minima).all() and np.isfinite(maxima).all()):
-        raise WorkbenchError(
-            "calibration.not_finite",
-            "A tensor has NaN or infinite values on the calibration samples, so it has no range.",
-            where=name,
-            hint="Check the preprocessing, and that the FP32 model gives finite values on these samples.",
-        )
-    counted = None
-    if histogram:
-        stride = max(1, per_sample.shape[1] // HISTOGRAM_POSITIONS)
-        counted = Histogram.of(per_sample[:, ::stride])
-    return TensorStatistics(
-        float(minima.min()), float(maxima.max()), float(minima.sum()), float(maxima.sum()), len(minima), counted
-    )
-
-
-def save_statistics(path: Path, statistics: Mapping[str, TensorStatistics]) -> None:
-    """As npz: names, (T, 5) scalars, (T, BINS) counts with (T,) exponents when there are histograms."""
-    values = list(statistics.values())
-    arrays = {
-        "names": np.array(list(statistics)),
-        "scalars": np.array([[s.minimum, s.maximum, s.sum_minimum, s.sum_maximum, s.samples] for s in values]),
-    }
-    histograms = [s.histogram for s in values if s.histogram is not None]
-    if histograms:
-        arrays["exponents"] = np.array([h.exponent for h in histograms])
-        arrays["counts"] = np.stack([h.counts for h in histograms])
-    np.savez_compressed(path, allow_pickle=False, **arrays)
-
-
-def load_statistics(path: Path) -> dict[str, TensorStatistics]:
-    with np.load(path, allow_pickle=False) as data:
-        names, scalars = data["names"], data["scalars"]
-        histograms: list[Histogram | None] = [None] * len(names)
-        if "counts" in data:
-            histograms = [
-                Histogram(int(exponent), counts) for exponent, counts in zip(data["exponents"], data["counts"], strict=True)
-            ]
-    return {
-        str(name): TensorStatistics(
-            minimum=float(row[0]),
-            maximum=float(row[1]),
-            sum_minimum=float(row[2]),
-            sum_maximum=float(row[3]),
-            samples=int(row[4]),
-            histogram=histogram,
-        )
-        for name, row, histogram in zip(names, scalars, histograms, strict=True)
-    }
+    rows, batch = len(batch), batch.reshape(len(batch), -1) if batch.ndim < 2 else batch
+    channels = batch.shape[axis]
+    size = batch[0].size // channels
+    total = total or first + rows
+    wanted = max(1, sampled_values(total, histogram=histogram) // channels)
+    entry = Observed(name, "whole", axis, channels, size, min(size, wanted))
+    kept = [number for number in range(first, first + rows) if is_kept(number, total, KEPT_SAMPLES)]
+    run = observe_run([entry], {name: batch}, first, rows, kept, histogram=histogram, reservoir_values=values_per_sample(total))
+    if not run.finite:
+        raise WorkbenchError(CODE, MESSAGE, where=name, hint=HINT)
+    accumulator = Accumulator([entry])
+    accumulator.add(run)
+    return accumulator.finish()[name]
