@@ -22,7 +22,15 @@ from app.storage.database import insert_new
 from app.storage.ids import new_id
 from app.storage.tables import Comparison, Dataset, Measurement, Model, Project, Run, Variant, utc_now
 
-METHODS = {"default": ("int8-default", "INT8 Default"), "accuracy-aware": ("int8-accuracy-aware", "INT8 AccuracyAware")}
+METHODS = {"default": ("int8-default", "Default"), "accuracy-aware": ("int8-accuracy-aware", "AccuracyAware")}
+PRECISIONS = {"int8": "INT8", "int8-dynamic": "INT8 dynamic", "float16": "FP16"}
+
+
+def method_and_name(settings: QuantizationSettings) -> tuple[str, str]:
+    """Of the variant that these settings make: `INT8 Default`, `INT8 AccuracyAware`, `INT8 dynamic`, `FP16`."""
+    method, name = METHODS[settings.method]
+    kind = PRECISIONS[settings.precision]
+    return method, kind if settings.precision != "int8" and settings.method == "default" else f"{kind} {name}"
 
 
 def commit_model(session: Session, run: Run, outcome: StageOutcome) -> dict[str, Any]:
@@ -68,7 +76,7 @@ def commit_trial(session: Session, run: Run, trial: Trial, model: Artifact) -> N
 
 
 def commit_optimize(session: Session, run: Run, settings: QuantizationSettings, outcome: OptimizeOutcome) -> dict[str, Any]:
-    method, name = METHODS[settings.method]
+    method, name = method_and_name(settings)
     original = original_variant(session, run.project_id or "")
     model = outcome.optimized.model
     variant = Variant(

@@ -56,6 +56,7 @@ def comparison_rows(
 
     rows = [
         row("Throughput", _rounds(others), lambda _, d: speed_cell(d.speedup)),
+        *twin_row(others),
         row("Latency, median", _setting(others), lambda _, d: latency_cell(d.latency)),
         row("Latency, 99 %", _requests(others), lambda v, _: tail_cell(v, reference)),
     ]
@@ -67,6 +68,14 @@ def comparison_rows(
         rows.append(row(f"Same answer as {reference.name}", _images(differences), lambda _, d: agreement_cell(d)))
     rows.append(row("Size", "bytes on disk", lambda v, _: size_cell(v, reference)))
     return tuple(rows)
+
+
+def twin_row(others: Sequence[VariantView]) -> tuple[ComparisonRow, ...]:
+    """How fast FP32 is with each variant's exact rewrites; none when no variant was measured beside that."""
+    if all(variant.twin is None for variant in others):
+        return ()
+    cells = tuple(speed_cell(variant.twin.speedup if variant.twin else None) for variant in others)
+    return (ComparisonRow("FP32, same rewrites", "throughput against FP32, in the rounds of the variant's run", cells),)
 
 
 def speed_cell(speedup: Interval | None) -> ComparisonCell:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
@@ -53,6 +54,8 @@ class ProjectRows:
     """That measured last, or one that is up."""
     seconds: dict[str, list[float]] = field(default_factory=dict)
     """How long finished stages of this project took, by label, newest first."""
+    results: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    """Of the runs that made its variants, by run id."""
 
 
 def load_projects(session: Session, projects: Sequence[Project]) -> dict[str, ProjectRows]:
@@ -84,6 +87,11 @@ def _load_variants(session: Session, ids: Sequence[str], found: dict[str, Projec
         rows = found[variant.project_id]
         rows.variants.insert(0 if variant.method == "fp32" else len(rows.variants), variant)
         project_of[variant.id] = rows
+    makers = select(Run.id, Run.project_id, Run.result).where(
+        Run.id.in_(select(Variant.run_id).where(Variant.project_id.in_(ids)))
+    )
+    for run_id, project_id, result in session.execute(makers):
+        found[project_id or ""].results[run_id] = result
     newest = (
         select(func.max(Measurement.id))
         .join(Variant, Variant.id == Measurement.variant_id)

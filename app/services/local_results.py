@@ -11,13 +11,14 @@ from typing import Any, cast
 from app.engine.benchmark.results import Latency, PairedVariant
 from app.engine.benchmark.verdict import judge_speed
 from app.engine.numerics.intervals import Interval
+from app.engine.quantize.recipe import Recipe
 from app.engine.records import to_json
 from app.engine.tasks.results import Evaluation
-from app.jobs.commits import METHODS
+from app.jobs.commits import method_and_name
 from app.services import wording
 from app.services.comparison_rows import Differences, comparison_rows
 from app.services.local import LocalOptimization
-from app.services.mapping.variants import judge, subtitle
+from app.services.mapping.variants import find_twin, judge, subtitle
 from app.services.projects import ORIGINAL_NAMES
 from app.services.reports import ReportFacts, render_report
 from app.services.run_sentences import optimized_saying
@@ -31,7 +32,7 @@ def variant_views(result: LocalOptimization, now: datetime) -> tuple[VariantView
     settings, evaluation = outcome.recipe.settings, outcome.optimized.evaluation
     fp32, new = outcome.paired.variants[0], outcome.paired.variants[1]
     original_bytes, new_bytes = model.file.path.stat().st_size, outcome.optimized.model.path.stat().st_size
-    method, name = METHODS[settings.method]
+    method, name = method_and_name(settings)
     original = VariantView(
         id="fp32",
         project_id="",
@@ -65,6 +66,8 @@ def variant_views(result: LocalOptimization, now: datetime) -> tuple[VariantView
         speed=judge_speed(new.speedup),
         limit=judge(evaluation, outcome.reference, settings.max_drop, settings.drop_type),
         recipe=outcome.recipe,
+        twin=find_twin(outcome.paired),
+        seconds=outcome.effort.seconds,
     )
     return original, optimized
 
@@ -121,7 +124,7 @@ def as_json(
         files: `original` and `optimized`.
     """
     outcome = result.outcome
-    fp32, new = outcome.paired.variants[0], outcome.paired.variants[1]
+    fp32, new, twin = outcome.paired.variants[0], outcome.paired.variants[1], find_twin(outcome.paired)
     evaluation, limit = outcome.optimized.evaluation, outcome.limit
     drop = evaluation.top1_drop.points if evaluation.top1_drop is not None else None
     return {
@@ -133,12 +136,26 @@ def as_json(
         "seconds": {label: round(value, 3) for label, value in seconds.items()},
         "peak_memory_mb": round(peak_memory_mb, 1),
         "kept_in_float": list(outcome.recipe.kept_in_float),
+        "reasons": outcome.recipe.kept_in_float,
+        **_decided(outcome.recipe),
+        "fp32_rewritten": None if twin is None else _twin_json(twin),
         "preprocessing": to_json(result.project.inputs.preprocessing),
         "agreement": evaluation.agreement / evaluation.n,
         "n": evaluation.n,
         "settings": to_json(outcome.recipe.settings),
         "notices": [notice.message for notice in result.notices],
     }
+
+
+def _decided(recipe: Recipe) -> dict[str, Any]:
+    """Rewrites, noise, kernels as the recipe has them."""
+    return {name: to_json(recipe)[name] for name in ("rewrites", "noise", "kernels")}
+
+
+def _twin_json(twin: PairedVariant) -> dict[str, Any]:
+    """FP32 with the same exact rewrites, in the same rounds."""
+    latency = latency_json(twin.latency_ms)
+    return {"throughput_fps": twin.throughput_fps.value, "latency_ms": latency, "speedup": with_ci95(twin.speedup)}
 
 
 def original_file(result: LocalOptimization, given: Path) -> Path:

@@ -15,11 +15,13 @@ from app import __version__
 from app.assets import TEMPLATES
 from app.engine.preprocessing.pipeline import Preprocessing
 from app.engine.preprocessing.presets import describe
+from app.engine.quantize.recipe import Recipe
 from app.engine.records import to_json
 from app.engine.runtimes.base import Capabilities
 from app.services import wording
 from app.services.comparisons import compare
 from app.services.context import Workbench
+from app.services.done import Done, what_was_done
 from app.services.projects import get_project
 from app.services.report_charts import COLOUR, LABEL_PX, ROW_PX, WIDTH_PX, Chart, latency_of, report_charts
 from app.services.run_sentences import kept_in_float
@@ -77,8 +79,8 @@ class _Page:
     charts: tuple[Chart, ...]
     preprocessing: str
     preprocessing_json: str
-    kept: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]
-    """(variant, summary, ((node, reason), …))."""
+    done: tuple[tuple[str, str, str, Done], ...]
+    """(variant, colour, what stays in float, what was done)."""
     recipes: tuple[tuple[str, str], ...]
     how: tuple[str, ...]
     seconds: tuple[tuple[str, str], ...]
@@ -122,7 +124,7 @@ def render_report(facts: ReportFacts) -> str:
         charts=report_charts(facts.variants),
         preprocessing="" if facts.preprocessing is None else describe(facts.preprocessing),
         preprocessing_json="" if facts.preprocessing is None else _pretty(facts.preprocessing),
-        kept=tuple(_kept(variant) for variant in facts.variants if variant.recipe is not None),
+        done=tuple(_done(variant, variant.recipe) for variant in facts.variants if variant.recipe is not None),
         recipes=tuple((variant.name, _pretty(variant.recipe)) for variant in facts.variants if variant.recipe is not None),
         how=_how(facts),
         seconds=tuple((label, wording.duration(seconds)) for label, seconds in facts.seconds.items()),
@@ -194,9 +196,8 @@ def _tail(p90: float, p95: float, p99: float) -> str:
     return f"90 %: {wording.milliseconds(p90)}, 95 %: {wording.milliseconds(p95)}, 99 %: {wording.milliseconds(p99)}"
 
 
-def _kept(variant: VariantView) -> tuple[str, str, tuple[tuple[str, str], ...]]:
-    nodes = variant.recipe.kept_in_float.items() if variant.recipe else ()
-    return variant.name, kept_in_float(variant), tuple(nodes)
+def _done(variant: VariantView, recipe: Recipe) -> tuple[str, str, str, Done]:
+    return variant.name, COLOUR[variant.method], kept_in_float(variant), what_was_done(recipe, variant.seconds)
 
 
 def _how(facts: ReportFacts) -> tuple[str, ...]:

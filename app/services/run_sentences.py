@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from app.engine.quantize.recipe import QuantizationSettings
 from app.services import wording
-from app.services.sentences import Saying, accuracy_clause, baseline_sentence, variant_sentence
+from app.services.sentences import Saying, accuracy_clause, baseline_sentence, not_faster, twin_clause, variant_sentence
+from app.services.settings_words import kind_words, with_differences
 from app.services.views import ErrorView, RunKind, RunState, StageView, TrialView, VariantView
 
 DOING = {
@@ -28,9 +29,10 @@ DONE = {
 
 
 def run_title(kind: RunKind, settings: QuantizationSettings | None) -> str:
-    """`AccuracyAware, limit 1.0 point`, `INT8 Default`, `Baseline`, `Comparison`."""
+    """`AccuracyAware, limit 1.0 point`, `INT8 Default · mixed`, `Baseline`, `Comparison`."""
     if kind == "optimize" and settings is not None:
-        return f"AccuracyAware, limit {limit_of(settings)}" if settings.method == "accuracy-aware" else "INT8 Default"
+        limit = f", limit {limit_of(settings)}" if settings.method == "accuracy-aware" else ""
+        return with_differences(f"{kind_words(settings)}{limit}", settings)
     return {"baseline": "Baseline", "compare": "Comparison", "preflight": "Preflight"}.get(kind, "Inspection")
 
 
@@ -94,7 +96,7 @@ def _cancelled(trials: Sequence[TrialView]) -> Saying:
 
 def optimized_saying(variant: VariantView, settings: QuantizationSettings | None, reference: str) -> Saying:
     """What an optimization has made: the gain, and for AccuracyAware first whether the limit is kept."""
-    detail = kept_in_float(variant)
+    detail = _parts(twin_clause(variant), not_faster(variant, reference) or kept_in_float(variant))
     if settings is None or settings.method != "accuracy-aware" or variant.limit is None:
         return Saying(variant_sentence(variant, reference), detail)
     if variant.limit.state == "missed":
@@ -107,9 +109,7 @@ def optimized_saying(variant: VariantView, settings: QuantizationSettings | None
     speed = variant_sentence(variant, reference).split(";")[0].rstrip(".")
     sentence = f"{speed}; the limit of {limit_of(settings)} is kept, {said} on {n}."
     accuracy = accuracy_clause(variant, reference)
-    return Saying(
-        sentence, " ".join(part for part in (f"{accuracy[0].upper()}{accuracy[1:]}." if accuracy else "", detail) if part)
-    )
+    return Saying(sentence, _parts(f"{accuracy[0].upper()}{accuracy[1:]}." if accuracy else "", detail))
 
 
 def kept_in_float(variant: VariantView) -> str:
@@ -119,6 +119,10 @@ def kept_in_float(variant: VariantView) -> str:
         return ""
     kept, total = len(recipe.kept_in_float), len(recipe.kept_in_float) + len(recipe.quantized_nodes)
     return f"{kept} of {total} nodes stayed in float." if kept else f"All {total} nodes that can be are in INT8."
+
+
+def _parts(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
 
 
 def best_trial(trials: Sequence[TrialView]) -> TrialView:

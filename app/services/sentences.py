@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.engine.accuracy_aware.verdict import LimitVerdict
+from app.engine.benchmark.verdict import judge_speed
 from app.services import wording
+from app.services.done import kept_clause
 from app.services.relative import judge_accuracy
 from app.services.views import VariantView
 
@@ -69,6 +71,32 @@ def variant_sentence(variant: VariantView, reference: str = "FP32") -> str:
     return _sentence("; ".join(clause for clause in clauses if clause))
 
 
+def not_faster(variant: VariantView, reference: str = "FP32") -> str:
+    """That a measured variant gains no speed, why, and what to take instead; empty when it is faster or not measured."""
+    if variant.speed is None or variant.speed == "faster":
+        return ""
+    advice = f"It is not measurably faster than {reference} on this CPU: keep {reference}, unless the size counts."
+    return f"{advice} {why_not_faster(variant)}".rstrip()
+
+
+def why_not_faster(variant: VariantView) -> str:
+    """`38.0 % of the multiply-adds run in integer kernels. In float stay 30 × slower in INT8 here.`; empty without a recipe."""
+    recipe = variant.recipe
+    if recipe is None:
+        return ""
+    share = recipe.kernels.integer_multiply_adds if recipe.kernels else None
+    ran = "" if share is None else f"{wording.percent(share)} of the multiply-adds run in integer kernels."
+    kept = f"In float stay {kept_clause(recipe.kept_in_float)}." if recipe.kept_in_float else ""
+    return f"{ran} {kept}".strip()
+
+
+def twin_clause(variant: VariantView) -> str:
+    """What FP32 gains by the same rewrites, so that INT8 is not praised for it; empty when it gains nothing."""
+    if variant.twin is None or judge_speed(variant.twin.speedup) != "faster":
+        return ""
+    return f"The same exact rewrites alone make FP32 {wording.times(variant.twin.speedup.value)} faster."
+
+
 def baseline_sentence(original: VariantView) -> str:
     """`FP32: 318 FPS, top-1 86.2 % on 500 images, 14.0 MB.`"""
     parts = []
@@ -99,9 +127,10 @@ def project_saying(variants: Sequence[VariantView], best: VariantView | None, ma
         return Saying(sentence, variant_sentence(faster, original.name))
     closest = _fastest(others)
     detail = variant_sentence(closest, original.name) if closest else ""
+    why = why_not_faster(closest) if closest else ""
     if any(variant.speed is None for variant in others):
         return Saying("INT8 is made, but not measured against the original yet.", detail)
-    return Saying("INT8 is not faster on this CPU, so the float model stays.", detail)
+    return Saying("INT8 is not faster on this CPU, so the float model stays.", f"{detail} {why}".strip())
 
 
 def _faster_but_missed(others: Sequence[VariantView], best: VariantView, max_drop: float) -> str:

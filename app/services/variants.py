@@ -67,4 +67,5 @@ def _stem(project: ProjectView, row: Variant) -> str:
     """`mobilenet-v2-int8-default`: the model's name, made safe for every file system, and the method."""
     ascii_name = unicodedata.normalize("NFKD", project.model.name.removesuffix(".onnx")).encode("ascii", "ignore").decode()
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", ascii_name).strip("-.")[:80] or "model"
-    return f"{name}-{row.method}"
+    precision = ((row.recipe or {}).get("settings") or {}).get("precision", "int8")
+    return f"{name}-{row.method if precision == 'int8' else precision}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -163,6 +163,10 @@ class VariantView:
     limit: LimitVerdict | None
     """Against the project's limit."""
     recipe: Recipe | None
+    twin: PairedVariant | None = None
+    """FP32 with the same exact rewrites, against FP32, from the comparison of the run that made this variant."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Of the run that made it, by step."""
 
 
 @dataclass(frozen=True)

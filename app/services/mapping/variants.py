@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 from app.engine.accuracy_aware.verdict import LimitVerdict, judge_limit
-from app.engine.benchmark.results import GridResult, PairedResult
+from app.engine.benchmark.results import GridResult, PairedResult, PairedVariant
 from app.engine.benchmark.verdict import judge_speed
-from app.engine.quantize.recipe import DropType, Recipe
+from app.engine.quantize.recipe import DropType, QuantizationSettings, Recipe
 from app.engine.tasks.results import Evaluation
+from app.services.done import effort_seconds
 from app.services.loading import ProjectRows
 from app.services.mapping.parsed import parsed
 from app.services.run_sentences import limit_of
+from app.services.settings_words import differences
 from app.services.views import Method, VariantView
 from app.services.wording import count
 from app.storage.tables import Comparison, Measurement, Variant
+
+TWIN = "fp32-rewritten"
+"""Name of that entry in the paired result of an optimization (app/jobs/pipelines.py)."""
 
 
 def variant_views(rows: ProjectRows) -> tuple[VariantView, ...]:
@@ -23,10 +29,15 @@ def variant_views(rows: ProjectRows) -> tuple[VariantView, ...]:
     if not rows.variants:
         return ()
     original = rows.variants[0]
+    own = {comparison.run_id: comparison for comparison in rows.comparisons}
     reference = _evaluation(rows.measurements, original.id)
     newest = newest_comparisons(rows.comparisons, original.id, [variant.id for variant in rows.variants])
     return tuple(
-        _variant_view(variant, original, rows.measurements, newest.get(variant.id), reference, rows.project.max_drop)
+        replace(
+            _variant_view(variant, original, rows.measurements, newest.get(variant.id), reference, rows.project.max_drop),
+            twin=_twin(own.get(variant.run_id or ""), original.id),
+            seconds=effort_seconds(rows.results.get(variant.run_id or "")),
+        )
         for variant in rows.variants
     )
 
@@ -45,6 +56,18 @@ def newest_comparisons(
         found.update(dict.fromkeys(wanted, paired))
         missing -= wanted
     return found
+
+
+def find_twin(paired: PairedResult) -> PairedVariant | None:
+    """FP32 with the rewrites of the new file, when it was measured with it."""
+    return next((entry for entry in paired.variants if entry.name == TWIN), None)
+
+
+def _twin(comparison: Comparison | None, original_id: str) -> PairedVariant | None:
+    names = [entry["name"] for entry in comparison.data["variants"]] if comparison else []
+    if comparison is None or TWIN not in names or names[0] != original_id:
+        return None
+    return find_twin(parsed(PairedResult, comparison.id, comparison.data))
 
 
 def judge(
@@ -98,6 +121,7 @@ def subtitle(recipe: Recipe | None) -> str:
         return "original"
     settings = recipe.settings
     parts = [f"preset {settings.preset}", f"{count(len(recipe.calibration_samples))} samples"]
+    parts += differences(replace(settings, preset=QuantizationSettings().preset))
     return ", ".join([f"limit {limit_of(settings)}", *parts] if settings.method == "accuracy-aware" else parts)
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from app.services.done import Done, what_was_done
+from app.services.run_sentences import kept_in_float
 from app.services.views import ComparisonView, ProjectView, RunView, VariantView
 from app.web.figures import accuracy_bars, latency_marks, size_bars, throughput_bars
 from app.web.figures.compare import chart_height, latency_of
@@ -34,6 +36,13 @@ class Addable:
 
 
 @dataclass(frozen=True)
+class DoneItem:
+    variant: VariantView
+    summary: str
+    done: Done
+
+
+@dataclass(frozen=True)
 class ComparePage:
     head: ProjectHead
     project: ProjectView
@@ -50,6 +59,7 @@ class ComparePage:
     latency: dict[str, Any] | None
     accuracy: dict[str, Any] | None
     sizes: dict[str, Any] | None
+    done: tuple[DoneItem, ...]
     how: str
     cell_icons: dict[str, str]
     here: str
@@ -93,6 +103,7 @@ def compare_page(project: ProjectView, comparison: ComparisonView | None) -> Com
         latency=latency_marks(shown),
         accuracy=accuracy_bars(shown, reference, project.max_drop),
         sizes=size_bars(shown) if shown else None,
+        done=tuple(DoneItem(v, kept_in_float(v), what_was_done(v.recipe, v.seconds)) for v in shown if v.recipe is not None),
         how="" if comparison is None else _how(comparison),
         cell_icons=CELL_ICONS,
         here=_href(project, ids, reference),

@@ -9,9 +9,12 @@ from urllib.parse import urlencode
 
 from app.engine.records import to_json
 from app.engine.tasks.results import Evaluation
+from app.services.done import Done, what_was_done
+from app.services.run_sentences import kept_in_float
 from app.services.views import ProjectView, RunState, RunView, StageView, TrialView, VariantView
 from app.web.figures import trials_chart
 from app.web.figures.pareto import accuracy_percent
+from app.web.figures.words import short_name
 from app.web.filters import change, count, duration, fps, ms, plural, size, times, times_spread
 from app.web.pages.parts import Part
 from app.web.pages.project import ProjectHead, is_labelled, project_head
@@ -27,6 +30,8 @@ FLOW: dict[str, tuple[str, ...]] = {
     "result": ("Throughput and latency", "Measure against FP32"),
 }
 """Box of the diagram -> labels of the stages it stands for (app/jobs/pipelines.py)."""
+NOT_FASTER = ("slower", "same", "cannot-tell")
+"""Verdicts on the speed after which the original is offered first."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,9 @@ class RunPage:
     chart: dict[str, Any] | None
     trials: tuple[TrialRow, ...]
     outcome: RunOutcome | None
+    done: Done | None
+    """Of the variant it made."""
+    done_summary: str
     percent: int
     labelled: bool
 
@@ -127,6 +135,8 @@ def run_page(project: ProjectView, run: RunView, variant: VariantView | None) ->
         chart=trials_chart(run.trials, project.original.evaluation),
         trials=tuple(_trial(trial) for trial in reversed(run.trials)),
         outcome=None if run.is_open else outcome_of(project, run, variant),
+        done=None if variant is None or variant.recipe is None else what_was_done(variant.recipe, variant.seconds),
+        done_summary="" if variant is None else kept_in_float(variant),
         percent=run.percent,
         labelled=is_labelled(project),
     )
@@ -182,7 +192,11 @@ def outcome_of(project: ProjectView, run: RunView, variant: VariantView | None) 
     base = f"/projects/{project.id}"
     if variant is not None:
         stats = variant_stats(variant)
-        actions.append((f"Download, {size(variant.size_bytes)}", f"/variants/{variant.id}/model.onnx"))
+        named = f" {short_name(variant)}" if variant.speed in NOT_FASTER else ""
+        if variant.speed in NOT_FASTER:
+            original = project.original
+            actions.append((f"Keep {original.name}, {size(original.size_bytes)}", f"/variants/{original.id}/model.onnx"))
+        actions.append((f"Download{named}, {size(variant.size_bytes)}", f"/variants/{variant.id}/model.onnx"))
         actions.append(("Compare with FP32", f"{base}/compare?{urlencode([('v', project.original.id), ('v', variant.id)])}"))
         actions.append(("Package with script and report", f"/variants/{variant.id}/package.zip"))
     if run.kind == "optimize" and (run.state in ("failed", "cancelled") or status == "Finished, limit missed"):
@@ -205,7 +219,7 @@ def _ending(run: RunView, variant: VariantView | None) -> tuple[str, str, str]:
     limit = chosen.limit if chosen is not None else None
     if aware and limit is not None and limit.state == "missed":
         return "bad", "Finished, limit missed", ""
-    if variant is not None and variant.speed in ("slower", "same", "cannot-tell"):
+    if variant is not None and variant.speed in NOT_FASTER:
         return "none", "Finished, not faster", "info"
     if aware and limit is not None:
         certain = limit.state == "certified"
