@@ -100,3 +100,23 @@ def _check_extent(tensor: onnx.TensorProto, files: dict[str, Path]) -> None:
             where=tensor.name,
             hint="Zip the model together with the data file of the same export.",
         )
+
+
+def constants_bytes(model: onnx.ModelProto) -> int:
+    """Bytes of all tensors as they are kept in the message."""
+    return sum(
+        len(tensor.raw_data) + 4 * (len(tensor.float_data) + len(tensor.int32_data)) + 8 * len(tensor.int64_data)
+        for tensor in walk.tensors(model)
+    )
+
+
+def save_model(model: onnx.ModelProto, path: Path, *, largest: int = LARGEST_PROTOBUF) -> None:
+    """One file; where that would pass `largest` bytes, `<path>` and its weights beside it in `<path>.data`."""
+    if constants_bytes(model) <= largest:
+        path.write_bytes(model.SerializeToString(deterministic=True))
+        return
+    data = path.with_name(f"{path.name}.data")
+    data.unlink(missing_ok=True)  # onnx appends
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)  # onnx moves the weights out of the message that it saves
+    onnx.save_model(copy, str(path), save_as_external_data=True, location=data.name)
