@@ -80,7 +80,7 @@ def available_memory() -> int:
     limits = [psutil.virtual_memory().available, read_device().memory_bytes]
     own, _ = resource.getrlimit(resource.RLIMIT_DATA)
     if own != resource.RLIM_INFINITY:
-        limits.append(own)
+        limits.append(own - psutil.Process().memory_info().data)
     return min(limits)
 
 

@@ -18,7 +18,7 @@ LABELS = {
     "seed": "Seed",
     "range_estimator": "Range estimator",
 }
-RANGE_ESTIMATORS = ("minmax", "averaged", "percentile", "mse")
+RANGE_ESTIMATORS = ("minmax", "averaged", "median", "percentile", "mse", "entropy")
 LARGEST_SUBSET = 10**9
 """More than the dataset has is not a mistake: it is clamped, and the plan says so."""
 LARGEST_SEED = 2**32 - 1

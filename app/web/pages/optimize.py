@@ -19,8 +19,10 @@ DROP_TYPES = (("absolute", "Points of top-1 (absolute)"), ("relative", "Per cent
 ESTIMATORS = (
     ("minmax", "Minimum and maximum"),
     ("averaged", "Averaged minimum and maximum"),
+    ("median", "Median of the samples' minima and maxima"),
     ("percentile", "Percentile"),
     ("mse", "Least squared error"),
+    ("entropy", "Least divergence (KL)"),
 )
 
 
