@@ -7,8 +7,9 @@ all tensors are estimated by one method:
 | POT | here |
 | --- | --- |
 | nothing given | auto |
-| type quantile or abs_quantile at either end | percentile |
+| type quantile or abs_quantile at either end | percentile, with outlier_prob 1e-3 percentile:99.9 |
 | aggregator min of the minimum and max of the maximum | minmax |
+| aggregator median or median_no_outliers at both ends | median |
 | any other aggregator | averaged |
 """
 
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from app.engine.calibration.range_estimators.percentile import OUTLIERS
 from app.engine.quantize.pot_section import Section
 from app.engine.quantize.recipe import Activations, Granularity
 
@@ -28,6 +28,13 @@ MODES = ("symmetric", "asymmetric")
 GRANULARITIES: dict[str, Granularity] = {"perchannel": "per-channel", "pertensor": "per-tensor"}
 PRESET_TYPES = {"default": ("min", "max"), "quantile": ("quantile", "quantile")}
 """Types of both ends; the aggregator of both presets is mean."""
+USUAL_OUTSIDE, MOST_OUTSIDE = 1e-4, 0.49
+"""Share of the values outside at each end; the first is that of the estimator percentile."""
+AGGREGATED = {"averaged": "averaged", "median": "the medians"}
+NO_EFFECT_END = {
+    "clipping_value": "ranges follow from the samples alone",
+    "granularity": "activations have one scale per tensor",
+}
 LEVELS: dict[tuple[int, int], Literal[7, 8]] = {(-128, 127): 8, (-127, 127): 8, (-64, 63): 7, (-63, 63): 7}
 
 
@@ -74,38 +81,40 @@ def range_estimator(params: Section, activations: Section) -> str:
         return "auto"
     estimator.check_known(("preset", "min", "max"))
     preset = estimator.one_of("preset", tuple(PRESET_TYPES), "default")
-    low, high = (estimator.section(end) for end in ("min", "max"))
-    types = tuple(_type(end, usual) for end, usual in zip((low, high), PRESET_TYPES[preset], strict=True))
-    aggregators = tuple(end.one_of("aggregator", AGGREGATORS, "mean") for end in (low, high))
+    ends = (estimator.section("min"), estimator.section("max"))
+    types = tuple(_type(end, usual) for end, usual in zip(ends, PRESET_TYPES[preset], strict=True))
+    aggregators = tuple(end.one_of("aggregator", AGGREGATORS, "mean") for end in ends)
     if any("quantile" in text for text in types):
-        _say_percentile(estimator, (low, high), types)
-        return "percentile"
+        return _percentile(estimator, ends, types)
     if aggregators == ("min", "max"):
         return "minmax"
-    for end, aggregator in zip((low, high), aggregators, strict=True):
-        if aggregator != "mean":
-            end.note("aggregator", f"{aggregator} is not offered, minimum and maximum of the samples are averaged.")
-    return "averaged"
+    taken = "median" if all(aggregator.startswith("median") for aggregator in aggregators) else "averaged"
+    for end, aggregator in zip(ends, aggregators, strict=True):
+        if aggregator != {"averaged": "mean"}.get(taken, taken):
+            end.note(
+                "aggregator",
+                f"{aggregator} is not offered like this, minimum and maximum of the samples are {AGGREGATED[taken]}.",
+            )
+    return taken
 
 
 def _type(end: Section, usual: str) -> str:
     end.check_known(END_KEYS)
-    end.no_effect({
-        "clipping_value": "ranges follow from the samples alone",
-        "granularity": "activations have one scale per tensor",
-    })  # fmt: skip
+    end.no_effect(NO_EFFECT_END)
     return end.one_of("type", TYPES, usual)
 
 
-def _say_percentile(estimator: Section, ends: tuple[Section, Section], types: tuple[str, ...]) -> None:
-    """What differs from the one percentile there is."""
-    for end in ends:
-        if end.number("outlier_prob", 0, 0.5, OUTLIERS) != OUTLIERS:
-            end.note("outlier_prob", f"has no effect here, the share left out at each end is {OUTLIERS:g}.")
-        if "aggregator" in end:
-            end.note("aggregator", "has no effect here, the percentile is that of all samples together.")
-    for end, text in zip(ends, types, strict=True):
+def _percentile(estimator: Section, ends: tuple[Section, Section], types: tuple[str, ...]) -> str:
+    """`percentile`, or `percentile:99.9` for an outlier_prob of its own; what differs from POT goes into the notes."""
+    outside = tuple(end.number("outlier_prob", 0, MOST_OUTSIDE, USUAL_OUTSIDE) for end in ends)
+    share = outside[1] if "quantile" in types[1] else outside[0]
+    for end, text, own in zip(ends, types, outside, strict=True):
         if "quantile" not in text:
             end.note("type", f"{text} at one end only is not offered, both ends are percentiles.")
+        elif own != share:
+            end.note("outlier_prob", f"has no effect here, {share:g} is left out at both ends.")
+        if "aggregator" in end:
+            end.note("aggregator", "has no effect here, the percentile is that of all samples together.")
     if not any(end.data for end in ends):
         estimator.note("preset", "here the percentile is that of all samples together, not averaged over them.")
+    return "percentile" if share == USUAL_OUTSIDE else f"percentile:{100 * (1 - share):.10g}"
