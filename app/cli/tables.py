@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from app.engine.benchmark.results import GridResult, PairedResult
@@ -13,13 +14,18 @@ from app.engine.graph.description import TensorInfo
 from app.engine.preprocessing.presets import describe
 from app.engine.tasks.results import Evaluation
 from app.services import wording
+from app.services.done import Done, what_was_done
 from app.services.local import LocalModel, LocalProject
 from app.services.report_charts import latency_of
 from app.services.sentences import Saying, limit_words
 from app.services.views import VariantView
 
+SHOWN_NODES = 3
+"""Nodes named per reason; the rest is counted."""
+SHOWN_NOISE = 5
 
-def print_optimization(views: Sequence[VariantView], said: Saying, out: Path) -> None:
+
+def print_optimization(views: Sequence[VariantView], said: Saying, out: Path, seconds: Mapping[str, float]) -> None:
     console = _console()
     console.print(said.sentence, markup=False)
     if said.detail:
@@ -32,8 +38,45 @@ def print_optimization(views: Sequence[VariantView], said: Saying, out: Path) ->
     limit = views[-1].limit
     if limit is not None and views[-1].method == "int8-accuracy-aware":
         table.add_row("Limit", "", limit_words(limit))
+    twin = views[-1].twin
+    if twin is not None:
+        speed = f"{wording.fps(twin.throughput_fps.value)} ({wording.ratio(twin.speedup)})"
+        table.add_row("FP32, same rewrites", speed, "")
     console.print(table)
+    if views[-1].recipe is not None:
+        print_done(console, what_was_done(views[-1].recipe, seconds))
     console.print(f"Written: {out}/model.onnx, recipe.json, preprocessing.json, report.html", markup=False)
+
+
+def print_done(console: Console, done: Done) -> None:
+    """What was done: kernels, rewrites, nodes in float with reasons, noise, time of each step. The report has all of it."""
+
+    def say(text: str) -> None:
+        console.print(text, markup=False)
+
+    say("")
+    if done.settings:
+        say(f"Asked for: {', '.join(done.settings)}")
+    if done.integer_share:
+        say(f"In integer kernels: {done.integer_share} of the multiply-adds")
+    for sentence in done.kernels:
+        say(f"  {sentence}")
+    for name, nodes in done.rewrites:
+        say(f"Rewritten, exactly: {name} ({len(nodes)})")
+    say(f"Left in float: {wording.count(done.kept_nodes)} of {wording.count(done.nodes)} nodes")
+    for group in done.kept:
+        names = ", ".join(node.name for node in group.nodes[:SHOWN_NODES])
+        rest = len(group.nodes) - SHOWN_NODES
+        say(f"  {len(group.nodes)} × {group.reason}: {names}{f' and {rest} more' if rest > 0 else ''}")
+    if done.noise:
+        noise = _table("Noise, each group alone", "Share", "What was done")
+        for row in done.noise[:SHOWN_NOISE]:
+            noise.add_row(escape(f"{row.node} ({row.op_type})"), row.percent, escape(row.action or "–"))
+        console.print(noise)
+    steps = _table("Step", "Time")
+    for label, time in done.seconds:
+        steps.add_row(label, time)
+    console.print(steps)
 
 
 def print_benchmark(models: Sequence[Path], results: Sequence[GridResult], pairs: Sequence[PairedResult]) -> None:

@@ -133,11 +133,11 @@ def _kernels(kernels: KernelReport | None) -> tuple[str, ...]:
     if kernels is None:
         return ()
     weighted = kernels.integer_kernels + kernels.float_kernels
-    conversions = f"{wording.count(kernels.conversions)} conversion{'' if kernels.conversions == 1 else 's'}"
+    conversions = f"{wording.count(kernels.conversions)} {'conversion' if kernels.conversions == 1 else 'conversions'}"
     counted = (
         f"{wording.count(kernels.integer_kernels)} of {wording.count(weighted)} operators with weights run in integer kernels"
     )
-    return (f"{counted}; {conversions} between INT8 and float are left.", *kernels.surprises)
+    return (f"{counted}, with {conversions} between INT8 and float.", *kernels.surprises)
 
 
 def _noise(noise: tuple[NoiseShare, ...]) -> tuple[NoiseRow, ...]:

@@ -36,6 +36,16 @@ MISTAKES = [
     ["optimize", "tiny.onnx", "--dataset", "data", "--out", "out", "--max-drop", "much"],
     ["optimize", "tiny.onnx", "--dataset", "data", "--out", "out", "--subset", "0"],
     ["optimize", "tiny.onnx", "--dataset", "data", "--out", "out", "--method", "best"],
+    ["optimize", "tiny.onnx", "--dataset", "data", "--out", "out", "--seed", "-1"],
+    ["optimize", "tiny.onnx", "--dataset", "data", "--out", "out", "--range-estimator", "best"],
+    ["optimize", "tiny.onnx", "--dataset", "data", "--out", "out", "--range-estimator", "percentile:30"],
+    ["optimize", "tiny.onnx", "--dataset", "data", "--out", "out", "--keep-float", ""],
+    ["optimize", "tiny.onnx", "--dataset", "data", "--out", "out", "--weight-bits", "6"],
+    ["optimize", "tiny.onnx", "--dataset", "data", "--out", "out", "--config", "missing.json"],
+    ["optimize", "tiny.onnx", "--dataset", "data", "--out", "out", "--config", "data"],
+    ["optimize", "tiny.onnx", "--dataset", "data", "--out", "out", "--config", "broken.json"],
+    ["optimize", "tiny.onnx", "--dataset", "data", "--out", "out", "--config", "wrong.json"],
+    ["optimize", "tiny.onnx", "--dataset", "data", "--out", "out", "--config", "pot.json"],
     ["optimize", "tiny.onnx", "--dataset", "data", "--out", "out", "--size", "big"],
     ["optimize", "half.onnx", "--dataset", "data", "--out", "out", "--preprocessing", "unit"],
     ["evaluate", "tiny.onnx", "--dataset", "data", "--preprocessing", "usual"],
@@ -66,6 +76,9 @@ def files(workbench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     Path("empty.onnx").write_bytes(b"")
     Path("broken.json").write_text("{")
     Path("wrong.json").write_text('{"height": 32}')
+    Path("pot.json").write_text(
+        '{"compression": {"algorithms": [{"name": "AccuracyAwareQuantization", "params": {"maximal_drop": 5}}]}}'
+    )
     Path("empty").mkdir()
     tiny_dataset(Path("data"), n=4)
 
@@ -83,6 +96,7 @@ def test_mistakes_are_explained_on_stderr_and_change_nothing(workbench: Workbenc
     assert_golden("cli/errors.txt", "\n".join(told))
     left = {path.name for path in tmp_path.iterdir()}
     assert left - {"out"} == {
-        "tiny.onnx", "half.onnx", "open.onnx", "text.onnx", "empty.onnx", "broken.json", "wrong.json", "empty", "data",
+        "tiny.onnx", "half.onnx", "open.onnx", "text.onnx", "empty.onnx", "broken.json", "wrong.json", "pot.json", "empty",
+        "data",
     }  # fmt: skip
     assert not any((tmp_path / "out").iterdir())
