@@ -4,6 +4,7 @@
     the same, seen outside   producer -> x_raw -> QuantizeLinear -> x_q -> DequantizeLinear -> x
     weight of a placed layer int8 constant -> DequantizeLinear -> layer
     bias                     int32 constant -> DequantizeLinear(scale s_x s_w) -> layer
+    1x1 Conv without a grid  Gemm over its pixels, with float output (pointwise.py)
 
 Every consumer reads x_dq, a float one too: one that read x itself would force the producer into float (placement.md §1, "one
 tensor, several consumers"); so do graph outputs and subgraphs. Relu and Clip that only cut what the grid cuts anyway are
@@ -14,11 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-import numpy as np
 import onnx
 
 from app.engine.numerics.affine import QParams
 from app.engine.quantize.compositions import Operands, compose
+from app.engine.quantize.pointwise import is_pointwise, write_pointwise
 from app.engine.quantize.qdq_writer import QdqWriter
 from app.engine.quantize.support import GraphFacts, read_by_subgraphs
 from app.engine.quantize.tensors import TensorPlan
@@ -66,25 +67,42 @@ class _Insertion:
         return self._assembled()
 
     def _write(self, node: onnx.NodeProto) -> None:
+        outputs = [_last(self._renamed, name) for name in node.output]
         rewritten = onnx.NodeProto()
         rewritten.CopyFrom(node)
-        for position, name in enumerate(node.input):
-            rewritten.input[position] = self._read(name)
-        outputs = [_last(self._renamed, name) for name in node.output]
-        for position, name in enumerate(outputs):
-            rewritten.output[position] = self._raw(name)
-        if node.name in self._layers:
-            self._replace_constants(rewritten, self._layers[node.name])
+        rewritten.input[:] = [self._read(name) for name in node.input]
+        rewritten.output[:] = [self._raw(name) for name in outputs]
         quantizer = None
-        composed = False
+        if node.name in self._layers:
+            self._write_layer(node, rewritten, self._layers[node.name])
+        else:
+            quantizer = self._write_other(node, rewritten)
+        for name in outputs:
+            self._quantize(name, quantizer)
+
+    def _write_layer(self, node: onnx.NodeProto, rewritten: onnx.NodeProto, layer: QuantizedLayer) -> None:
+        grid = self._grids.get(node.input[0])
+        if grid is not None and rewritten.output[0] not in self._grids and is_pointwise(node, self._facts):
+            write_pointwise(node, layer, rewritten.input[0], grid, self._facts, self._writer)
+            return
+        self._replace_constants(rewritten, layer)
+        self._writer.nodes.append(rewritten)
+
+    def _write_other(self, node: onnx.NodeProto, rewritten: onnx.NodeProto) -> QParams | None:
+        """The grid that the output must be quantized with, when it is not that of the value."""
+        composed, quantizer = False, None
         if node.name in self._placed:
-            source, target = (self._grids.get(name) for name in (node.input[0], outputs[0]))
-            operands = Operands(list(rewritten.input), rewritten.output[0], source, target, self._facts)
+            target = self._grids.get(_last(self._renamed, node.output[0]))
+
+            def rounded(value: str) -> str | None:
+                return self._read(value) if value in self._grids and self._grids[value] == target else None
+
+            source = self._grids.get(node.input[0])
+            operands = Operands(list(rewritten.input), rewritten.output[0], source, target, rounded, self._facts)
             composed, quantizer = compose(node, operands, self._writer)
         if not composed:
             self._writer.nodes.append(rewritten)
-        for name in outputs:
-            self._quantize(name, quantizer)
+        return quantizer
 
     def _quantize(self, value: str, quantizer: QParams | None = None) -> None:
         if value in self._grids:
@@ -100,12 +118,10 @@ class _Insertion:
 
     def _replace_constants(self, node: onnx.NodeProto, layer: QuantizedLayer) -> None:
         axis = layer.axis if layer.weight_scale.ndim else None
-        zeros = np.zeros(layer.weight_scale.shape, np.int8)
-        node.input[1] = self._writer.dequantized(f"{node.name}_weight", layer.weight_q, layer.weight_scale, zeros, axis)
+        node.input[1] = self._writer.weight(node.name, layer.weight_q, layer.weight_scale, axis)
         if layer.bias_q is None or layer.bias_scale is None:
             return
-        zeros = np.zeros(layer.bias_scale.shape, np.int32)
-        bias = self._writer.dequantized(f"{node.name}_bias", layer.bias_q, layer.bias_scale, zeros, 0 if zeros.ndim else None)
+        bias = self._writer.bias(node.name, layer.bias_q, layer.bias_scale)
         if len(node.input) > 2:
             node.input[2] = bias
         else:
@@ -119,12 +135,17 @@ class _Insertion:
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
         graph = model.graph
-        read = {name for node in self._writer.nodes for name in node.input} | {value.name for value in graph.output}
-        read |= read_by_subgraphs(graph)
-        kept = [tensor for tensor in self._model.graph.initializer if tensor.name in read]
+        read = {value.name for value in graph.output}
+        nodes: list[onnx.NodeProto] = []
+        for node in reversed(self._writer.nodes):  # what a composition has replaced is read by nobody
+            if any(name in read for name in node.output):
+                nodes.append(node)
+                read.update(node.input)
+                read |= read_by_subgraphs([node])
         del graph.node[:], graph.initializer[:], graph.value_info[:]
-        graph.node.extend(self._writer.nodes)
-        graph.initializer.extend([*kept, *self._writer.constants.values()])
+        graph.node.extend(reversed(nodes))
+        constants = [*self._model.graph.initializer, *self._writer.constants.values()]
+        graph.initializer.extend(tensor for tensor in constants if tensor.name in read)
         return model
 
 

@@ -23,7 +23,6 @@ from fnmatch import fnmatchcase
 
 import onnx
 
-from app.engine.graph.index import GraphIndex
 from app.engine.quantize.profiles import ONNXRUNTIME, PROFILES, Profile
 from app.engine.quantize.support import NOT_CONSTANT, GraphFacts, clip_limits, read_by_subgraphs, why_no_integer_form
 from app.errors import WorkbenchError
@@ -102,9 +101,9 @@ class _Rules:
     def __init__(self, model: onnx.ModelProto, profile: Profile, keep_float: Mapping[str, str]) -> None:
         nodes = list(model.graph.node)
         facts = GraphFacts(model)
-        self._profile, self._keep, self._index = profile, keep_float, GraphIndex(model.graph)
+        self._profile, self._keep, self._index = profile, keep_float, facts.index
         self._constants = facts.constants
-        self._visible = {value.name for value in model.graph.output} | read_by_subgraphs(model.graph)
+        self._visible = {value.name for value in model.graph.output} | read_by_subgraphs(model.graph.node)
         self._unable = {node.name: self._without_kernel(node, facts) for node in nodes}
         self._heavy = self._heavy_layers(nodes, facts)
         self._leading = self._values_that_lead_to_layers(nodes)

@@ -55,5 +55,15 @@ class QdqWriter:
         grid = compute_qparams(values.min(), values.max(), "uint8", symmetric=False)
         return self.dequantized(name, quantize(values, grid), grid.scale, grid.zero_point)
 
+    def weight(self, node: str, values: np.ndarray, scale: np.ndarray, axis: int | None) -> str:
+        return self.dequantized(f"{node}_weight", values, scale, np.zeros(scale.shape, np.int8), axis)
+
+    def bias(self, node: str, values: np.ndarray, scale: np.ndarray) -> str:
+        return self.dequantized(f"{node}_bias", values, scale, np.zeros(scale.shape, np.int32), 0 if scale.ndim else None)
+
+    def moved(self, op_type: str, inputs: list[str], name: str, grid: QParams, **attributes: Any) -> str:
+        """A node that moves values, with the same grid before and behind."""
+        return self.round_trip(self.node(op_type, inputs, name, name, **attributes), grid, name)
+
     def _parameters(self, name: str, grid: QParams) -> list[str]:
         return [self.constant(f"{name}_scale", grid.scale), self.constant(f"{name}_zero_point", grid.zero_point)]

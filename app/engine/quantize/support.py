@@ -11,12 +11,13 @@ Found by reading the optimized graphs of each form (tests/unit/engine/quantize/t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from app.engine.graph.index import GraphIndex
 from app.engine.graph.multiply_adds import node_multiply_adds
 from app.engine.graph.walk import nodes_within
 from app.engine.quantize.resampling import nearest_indices
@@ -33,10 +34,11 @@ Limits = tuple[float, float]
 
 
 class GraphFacts:
-    """Constants, shapes and multiply-adds of a prepared graph."""
+    """Constants, shapes, neighbours and multiply-adds of a prepared graph."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.constants = {tensor.name: tensor for tensor in model.graph.initializer}
+        self.index = GraphIndex(model.graph)
         self.shapes: dict[str, tuple[int, ...]] = {name: tuple(tensor.dims) for name, tensor in self.constants.items()}
         """Value name -> sizes, 0 where unknown; a free first axis is a batch of 1."""
         for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
@@ -70,10 +72,10 @@ def clip_limits(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto])
     return limits[0], limits[1]
 
 
-def read_by_subgraphs(graph: onnx.GraphProto) -> set[str]:
-    """Names that nodes inside If, Loop or Scan read; among them outer values."""
+def read_by_subgraphs(nodes: Iterable[onnx.NodeProto]) -> set[str]:
+    """Names that the insides of If, Loop and Scan read; among them outer values."""
     read: set[str] = set()
-    for node in graph.node:
+    for node in nodes:
         for inner in nodes_within([node]):
             if inner is not node:
                 read.update(inner.input)

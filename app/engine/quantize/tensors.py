@@ -18,7 +18,8 @@ import onnx
 
 from app.engine.graph.index import GraphIndex
 from app.engine.quantize.placement import ONNXRUNTIME, Placement, Profile
-from app.engine.quantize.support import Limits, clip_limits, read_by_subgraphs
+from app.engine.quantize.pointwise import is_pointwise
+from app.engine.quantize.support import GraphFacts, Limits, clip_limits, read_by_subgraphs
 
 ONE_DATA_INPUT = frozenset(
     {
@@ -68,10 +69,10 @@ def plan_tensors(
         signed: Values that go below 0 on the calibration samples.
         ranges: Value -> smallest and largest on the calibration samples; without it sizes are taken as equal.
     """
-    index = GraphIndex(model.graph)
+    facts = GraphFacts(model)
+    index, constants = facts.index, facts.constants
     placed = set(placement.quantized)
-    visible = {value.name for value in model.graph.output} | read_by_subgraphs(model.graph)
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    visible = {value.name for value in model.graph.output} | read_by_subgraphs(model.graph.node)
     folded, clip = _find_folded(model.graph, index, placed, visible, constants, profile)
     gridded: dict[str, None] = {}
     exposed: set[str] = set()
@@ -82,11 +83,12 @@ def plan_tensors(
         gridded.update(dict.fromkeys(name for name in data if name and name not in constants))
         for name in data_outputs(node):
             consumers = index.consumers(name)
-            needed = node.op_type not in profile.float_output or any(consumer.name in placed for consumer in consumers)
+            free = node.op_type in profile.float_output or is_pointwise(node, facts)
+            needed = not free or any(consumer.name in placed for consumer in consumers)
             inside = len(consumers) == 1 and consumers[0].name in folded
             if needed and not inside:
                 gridded[name] = None
-                if name in visible and node.op_type not in profile.float_output:
+                if name in visible:
                     exposed.add(name)
     shared = _share(model.graph, index, placed, gridded, clip, set(signed), ranges or {}, profile)
     return TensorPlan(tuple(gridded), shared, folded, clip, frozenset(exposed))

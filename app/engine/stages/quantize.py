@@ -9,9 +9,10 @@ from pathlib import Path
 import onnx
 
 from app import __version__
-from app.engine.quantize.assembly import assemble, load_fitted
-from app.engine.quantize.placement import ONNXRUNTIME, place
-from app.engine.quantize.recipe import QuantizationSettings, Recipe
+from app.engine.quantize.assembly import load_fitted
+from app.engine.quantize.placement import ONNXRUNTIME
+from app.engine.quantize.recipe import KernelReport, QuantizationSettings, Recipe
+from app.engine.quantize.verification import assemble_verified
 from app.engine.stages.context import Progress, StageContext
 
 
@@ -36,20 +37,26 @@ class Result:
 
 def run(spec: Spec, context: StageContext) -> Result:
     graph = onnx.load(spec.graph)
-    placement = place(graph, ONNXRUNTIME, spec.keep_float)
-    model = assemble(graph, placement, load_fitted(spec.fitted))
+    verified = assemble_verified(graph, ONNXRUNTIME, spec.keep_float, load_fitted(spec.fitted), context.folder)
     target = context.folder / "model.onnx"
-    target.write_bytes(model.SerializeToString(deterministic=True))
+    target.write_bytes(verified.model.SerializeToString(deterministic=True))
     recipe = Recipe(
         product_version=__version__,
         settings=spec.settings,
         model_sha256=spec.model_sha256,
         calibration_samples=spec.samples,
-        quantized_nodes=placement.quantized,
-        kept_in_float=placement.kept_in_float,
+        quantized_nodes=verified.placement.quantized,
+        kept_in_float=verified.placement.kept_in_float,
         versions={package: version(package) for package in ("onnx", "onnxruntime", "numpy")},
+        kernels=verified.report,
     )
-    kept = len(spec.keep_float)
-    words = f"{len(placement.quantized)} nodes in INT8" + (f", {kept} kept in float" if kept else "")
-    context.report(Progress(1, 1, words))
+    context.report(Progress(1, 1, _in_words(verified.report, len(verified.placement.quantized), len(spec.keep_float))))
     return Result(recipe, target.stat().st_size)
+
+
+def _in_words(report: KernelReport, quantized: int, kept: int) -> str:
+    words = f"{quantized} nodes in INT8" + (f", {kept} kept in float" if kept else "")
+    words += f"; onnxruntime runs {report.integer_kernels} layers on integers, {report.float_kernels} in float"
+    if report.integer_multiply_adds is not None:
+        words += f" ({100 * report.integer_multiply_adds:.1f} % of multiply-adds on integers)"
+    return "; ".join((words, *report.surprises))
