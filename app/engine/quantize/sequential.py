@@ -1,6 +1,7 @@
 """Front to back: each layer is rounded and its bias corrected on the input it will really get.
 
-    x_f, x_q   a value of the float model, of the quantized model; both for the whole fitting set at once
+    N          samples of the fitting set
+    x_f, x_q   a value of the float model, of the quantized model; both for all samples, one after the other along axis 0
     y_f        layer(x_f; W, b)
     W_q        W rounded with the second moments of x_q                       (rounding.py)
     b'         b + mean(y_f) - mean(layer(x_q; W_q, b))  per output channel    (bias correction, DFQ arXiv 1906.04721)
@@ -21,11 +22,11 @@ from onnx import numpy_helper
 
 from app.engine.numerics.affine import QParams, fake_quantize
 from app.engine.quantize.layers import Layer
+from app.engine.quantize.node_runs import NodeRunner
 from app.engine.quantize.patches import sample_rows
 from app.engine.quantize.rounding import round_channels_with_moments, round_with_moments, second_moments
 from app.engine.quantize.weights import QuantizedLayer, quantized_layer, round_to_nearest, weight_scales
 from app.engine.runtimes.base import Runtime
-from app.errors import WorkbenchError
 
 
 @dataclass(frozen=True)
@@ -63,22 +64,25 @@ class SequentialQuantizer:
             samples: Input tensors of the fitting set in one array, (N, …).
 
         Raises:
-            WorkbenchError: `runtime.*` when a node cannot run alone (one with a subgraph that reads outer values).
+            WorkbenchError: `runtime.*` when a node cannot run alone (see `NodeRunner.run`).
         """
         graph = self._model.graph
         last_use = {name: position for position, node in enumerate(graph.node) for name in node.input}
         (graph_input,) = (value.name for value in graph.input)
+        sizes = [dim.dim_value for dim in graph.input[0].type.tensor_type.shape.dim]
+        batch = sizes[0] if sizes and sizes[0] else 1
+        nodes = NodeRunner(self._runtime, self._model, samples=len(samples) // batch, threads=self._threads)
         exact = {graph_input: samples}
         rounded = {graph_input: self._on_grid(graph_input, samples)}
         for position, node in enumerate(graph.node):
             names = [name for name in node.input if name and name not in self._constants]
-            float_outputs = self._compute(node, exact)
+            float_outputs = nodes.run(node, exact)
             if node.name in self._layers:
-                outputs = self._layer(node, rounded, float_outputs)
+                outputs = self._layer(node, nodes, rounded, float_outputs)
             elif all(rounded[name] is exact[name] for name in names):
                 outputs = float_outputs
             else:
-                outputs = self._compute(node, rounded)
+                outputs = nodes.run(node, rounded)
             written = [name for name in node.output if name]
             for name, y_f, y_q in zip(written, float_outputs, outputs, strict=True):
                 exact[name], rounded[name] = y_f, self._on_grid(name, y_q)
@@ -90,7 +94,7 @@ class SequentialQuantizer:
         return self.quantized
 
     def _layer(
-        self, node: onnx.NodeProto, rounded: Mapping[str, np.ndarray], float_outputs: list[np.ndarray]
+        self, node: onnx.NodeProto, nodes: NodeRunner, rounded: Mapping[str, np.ndarray], float_outputs: list[np.ndarray]
     ) -> list[np.ndarray]:
         layer = self._layers[node.name]
         x_q = rounded[layer.activation]
@@ -99,7 +103,7 @@ class SequentialQuantizer:
         rows_q = self._round(layer, x_q, scales)
         quantized = quantized_layer(layer, rows_q, scales, layer.bias, input_scale)
         weight = layer.from_rows(quantized.dequantized_rows(layer))
-        (y_q,) = self._compute(node, rounded, {layer.weight_name: weight})
+        (y_q,) = nodes.run(node, rounded, {layer.weight_name: weight})
         if self._effort.bias_correction:
             channel_axis = 1 if node.op_type.startswith("Conv") else y_q.ndim - 1
             axes = tuple(axis for axis in range(y_q.ndim) if axis != channel_axis)
@@ -127,45 +131,3 @@ class SequentialQuantizer:
 
     def _on_grid(self, name: str, values: np.ndarray) -> np.ndarray:
         return fake_quantize(values, self._grids[name]) if name in self._grids else values
-
-    def _compute(
-        self, node: onnx.NodeProto, values: Mapping[str, np.ndarray], replaced: Mapping[str, np.ndarray] | None = None
-    ) -> list[np.ndarray]:
-        """One node alone, on the whole set as one batch; sample by sample where the graph has the batch written into it."""
-        constants = {**self._constants, **(replaced or {})}
-        feeds = {name: values[name] for name in dict.fromkeys(node.input) if name and name not in constants}
-        used = {name: constants[name] for name in node.input if name in constants}
-        sizes = {len(value) for value in feeds.values() if value.ndim > 1}
-        try:
-            outputs = self._run(node, feeds, used)
-        except WorkbenchError:
-            if len(sizes) != 1:
-                raise
-            outputs = []
-        n = max(sizes, default=0)
-        if outputs and all(output.ndim < 2 or len(output) == n for output in outputs):
-            return outputs
-        singles = [
-            self._run(node, {name: value[k : k + 1] if value.ndim > 1 else value for name, value in feeds.items()}, used)
-            for k in range(n)
-        ]
-        return [np.concatenate(parts) for parts in zip(*singles, strict=True)]
-
-    def _run(
-        self, node: onnx.NodeProto, feeds: Mapping[str, np.ndarray], constants: Mapping[str, np.ndarray]
-    ) -> list[np.ndarray]:
-        model = _single_node_model(self._model, node, feeds, constants)
-        return self._runtime.open(model.SerializeToString(), threads=self._threads).run(feeds)
-
-
-def _single_node_model(
-    parent: onnx.ModelProto, node: onnx.NodeProto, feeds: Mapping[str, np.ndarray], constants: Mapping[str, np.ndarray]
-) -> onnx.ModelProto:
-    inputs = [
-        onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
-        for name, value in feeds.items()
-    ]
-    outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
-    initializers = [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in constants.items()]
-    graph = onnx.helper.make_graph([node], node.name or "node", inputs, outputs, initializers)
-    return onnx.helper.make_model(graph, opset_imports=list(parent.opset_import), ir_version=parent.ir_version)

@@ -105,3 +105,43 @@ def batch_written_into_the_graph() -> onnx.ModelProto:
     constants = {"w1": normal(8, 4, 3, 3), "b1": normal(8), "w2": normal(64, 5), "w3": normal(40, 6)}
     constants |= {"flat": np.array([-1]), "rows": np.array([1, 8, 64]), "once": np.array([1, 40])}
     return model_of(nodes, constants, shape=(1, 4, 8, 8))
+
+
+@odd
+def batch_on_another_axis() -> onnx.ModelProto:
+    """Time first, as recurrent networks want it: (N, C, T) -> (T, N, C), a GRU, linear layers on its last state."""
+    hidden = 32
+    nodes = [
+        conv("x", "a", "w1", "b1", kernel_shape=[3], pads=[1, 1]),
+        node("Transpose", ["a"], "t", perm=[2, 0, 1]),
+        helper.make_node("GRU", ["t", "wi", "wr"], ["", "h"], name="gru", hidden_size=hidden),
+        node("Squeeze", ["h", "zero"], "s"),
+        node("Gemm", ["s", "w2", "b2"], "g"),
+        node("Relu", ["g"], "r"),
+        node("Gemm", ["r", "w3"], "y"),
+    ]
+    constants = {
+        "w1": normal(16, 4, 3),
+        "b1": normal(16),
+        "w2": normal(hidden, 64),
+        "b2": normal(64),
+        "w3": normal(64, 64, seed=1),
+    }
+    constants |= {"wi": normal(1, 3 * hidden, 16) * 4, "wr": normal(1, 3 * hidden, hidden) * 4, "zero": np.array([0])}
+    return model_of(nodes, constants, shape=("N", 4, 24))
+
+
+@odd
+def windows_in_the_batch() -> onnx.ModelProto:
+    """Rows folded into the batch axis by Reshape and unfolded again, as in window attention."""
+    nodes = [
+        conv("x", "a", "w1", "b1"),
+        node("Reshape", ["a", "apart"], "p"),
+        node("MatMul", ["p", "w2"], "m"),
+        node("Relu", ["m"], "r"),
+        node("Reshape", ["r", "together"], "q"),
+        node("Gemm", ["q", "w3"], "y"),
+    ]
+    constants = {"w1": normal(8, 4, 3, 3), "b1": normal(8), "w2": normal(16, 16), "w3": normal(512, 6)}
+    constants |= {"apart": np.array([-1, 4, 16]), "together": np.array([-1, 512])}
+    return model_of(nodes, constants)
