@@ -52,7 +52,7 @@ class QdqWriter:
 
     def rounded_constant(self, name: str, values: np.ndarray) -> str:
         """A float constant on a uint8 grid of its own: the type of activations, or their integer kernel is not used."""
-        grid = compute_qparams(values.min(), values.max(), "uint8", symmetric=False)
+        grid = compute_qparams(values.min(initial=0.0), values.max(initial=0.0), "uint8", symmetric=False)
         return self.dequantized(name, quantize(values, grid), grid.scale, grid.zero_point)
 
     def weight(self, node: str, values: np.ndarray, scale: np.ndarray, axis: int | None) -> str:

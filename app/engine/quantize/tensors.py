@@ -126,7 +126,7 @@ def _find_folded(
         if producer is None or producer.name not in placed or not alone or producer.op_type in profile.carrying:
             continue
         limits = clip_limits(node, constants)
-        if limits is not None and limits[0] <= 0 <= limits[1]:
+        if limits is not None and limits[0] == 0 < limits[1]:  # a symmetric grid would not end at any other limits
             before = clip.get(source, limits)
             folded[node.name] = source
             clip[node.output[0]] = max(limits[0], before[0]), min(limits[1], before[1])
