@@ -32,12 +32,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
-from app.engine.graph.walk import nodes_within
+from app.engine.quantize.dynamic_graph import write_dynamic
 from app.engine.quantize.layers import Layer, find_layers
 from app.engine.quantize.recipe import QuantizationSettings
-from app.engine.quantize.recurrent import MICROSOFT, quantize_lstm, why_not_lstm
+from app.engine.quantize.recurrent import why_not_lstm
 from app.engine.quantize.weights import largest_weight, round_to_nearest, weight_scales
 
 SMALLEST_WEIGHT = 4096
@@ -88,11 +88,11 @@ def quantize_dynamic(
             reasons[node.name] = reason
     chosen = frozenset(node.name for node in prepared.graph.node if node.name not in reasons)
     layers = find_layers(prepared.graph, chosen)
-    writer = _Writer(prepared, layers, settings, rounded or {})
-    for node in prepared.graph.node:
-        writer.add(node, quantize=node.name in chosen)
+    rows_q = {name: _rows_q(layer, settings, rounded or {}) for name, layer in layers.items()}
+    scales = {name: dynamic_scales(layer, settings) for name, layer in layers.items()}
+    model = write_dynamic(prepared, chosen, layers, rows_q, scales, largest_weight(settings.weight_bits))
     ordered = tuple(node.name for node in prepared.graph.node if node.name in chosen)
-    return DynamicModel(writer.model(), ordered, reasons)
+    return DynamicModel(model, ordered, reasons)
 
 
 def dynamic_scales(layer: Layer, settings: QuantizationSettings) -> np.ndarray:
@@ -100,6 +100,12 @@ def dynamic_scales(layer: Layer, settings: QuantizationSettings) -> np.ndarray:
     no_bias_limit = np.float32(np.inf)
     per_channel = settings.weight_granularity == "per-channel"
     return weight_scales(layer, no_bias_limit, per_channel=per_channel, qmax=largest_weight(settings.weight_bits))
+
+
+def _rows_q(layer: Layer, settings: QuantizationSettings, rounded: Mapping[str, np.ndarray]) -> np.ndarray:
+    if layer.node in rounded:
+        return rounded[layer.node]
+    return round_to_nearest(layer.rows, dynamic_scales(layer, settings), largest_weight(settings.weight_bits))
 
 
 def _why_not(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> str | None:
@@ -123,100 +129,3 @@ def _why_not(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) ->
         return TRANSPOSED_INPUT
     bias = node.input[2] if len(node.input) > 2 else ""
     return COMPUTED_BIAS if bias and bias not in constants and attributes.get("beta", 1.0) != 1.0 else None
-
-
-class _Writer:
-    """The new graph, node by node."""
-
-    def __init__(
-        self,
-        prepared: onnx.ModelProto,
-        layers: Mapping[str, Layer],
-        settings: QuantizationSettings,
-        rounded: Mapping[str, np.ndarray],
-    ) -> None:
-        self._prepared, self._layers, self._settings, self._rounded = prepared, layers, settings, rounded
-        self._float = {tensor.name: numpy_helper.to_array(tensor) for tensor in prepared.graph.initializer}
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: dict[str, onnx.TensorProto] = {}
-        self._quantized_inputs: set[str] = set()
-        self._weights: dict[tuple[str, int, float, str], tuple[str, str]] = {}
-
-    def add(self, node: onnx.NodeProto, *, quantize: bool) -> None:
-        if not quantize:
-            self._nodes.append(node)
-        elif node.op_type == "LSTM":
-            written, constants = quantize_lstm(node, self._float, largest_weight(self._settings.weight_bits))
-            self._nodes.append(written)
-            for name, values in constants.items():
-                self._constant(name, values)
-        else:
-            self._product(node, self._layers[node.name])
-
-    def _product(self, node: onnx.NodeProto, layer: Layer) -> None:
-        name, (x_q, s_x, z_x) = node.name, self._quantized(layer.activation)
-        w_q, s_w = self._weight(layer)
-        zero = self._constant("int8_zero", np.zeros((), np.int8))
-        bias = self._bias(node, layer)
-        self._node("MatMulInteger", [x_q, w_q, z_x, zero], f"{name}_sums", f"{name}_integer")
-        self._node("Cast", [f"{name}_sums"], f"{name}_steps", f"{name}_cast", to=onnx.TensorProto.FLOAT)
-        self._node("Mul", [s_x, s_w], f"{name}_scale", f"{name}_scales")
-        scaled = f"{name}_product" if bias else node.output[0]
-        self._node("Mul", [f"{name}_steps", f"{name}_scale"], scaled, name)
-        if bias:
-            self._node("Add", [scaled, bias], node.output[0], f"{name}_add")
-
-    def _weight(self, layer: Layer) -> tuple[str, str]:
-        """Names of w_q and s_w; nodes that share a weight share its integers."""
-        alpha = float(layer.attributes.get("alpha", 1.0))  # type: ignore[arg-type]
-        rounded = self._rounded.get(layer.node)
-        key = (layer.weight_name, layer.axis, alpha, "" if rounded is None else layer.node)
-        if key not in self._weights:
-            scales = dynamic_scales(layer, self._settings)
-            if rounded is None:
-                rounded = round_to_nearest(layer.rows, scales, largest_weight(self._settings.weight_bits))
-            self._weights[key] = (
-                self._constant(f"{layer.node}_weight_q", np.ascontiguousarray(rounded.T)),
-                self._constant(f"{layer.node}_weight_scale", np.asarray(scales * np.float32(alpha), np.float32)),
-            )
-        return self._weights[key]
-
-    def _bias(self, node: onnx.NodeProto, layer: Layer) -> str:
-        """Name of Gemm's C, beta done; "" without one. A row (1, N) becomes (N,), which the runtime fuses."""
-        if layer.op_type != "Gemm" or len(node.input) < 3 or not node.input[2]:
-            return ""
-        if node.input[2] not in self._float:
-            return str(node.input[2])
-        values = np.asarray(self._float[node.input[2]])
-        if values.ndim == 2 and values.shape[0] == 1:
-            values = values[0]
-        beta = np.float32(layer.attributes.get("beta", 1.0))  # type: ignore[arg-type]
-        return self._constant(f"{node.name}_bias", np.asarray(values * beta, np.float32))
-
-    def _quantized(self, value: str) -> tuple[str, str, str]:
-        names = (f"{value}_q", f"{value}_q_scale", f"{value}_q_zero_point")
-        if value not in self._quantized_inputs:
-            self._quantized_inputs.add(value)
-            self._nodes.append(helper.make_node("DynamicQuantizeLinear", [value], list(names), name=f"{value}_quantize"))
-        return names
-
-    def _node(self, op_type: str, inputs: list[str], output: str, name: str, **attributes: int) -> None:
-        self._nodes.append(helper.make_node(op_type, inputs, [output], name=name, **attributes))
-
-    def _constant(self, name: str, values: np.ndarray) -> str:
-        self._constants[name] = numpy_helper.from_array(values, name)
-        return name
-
-    def model(self) -> onnx.ModelProto:
-        """With only the constants that are still read, by a subgraph as well."""
-        model = onnx.ModelProto()
-        model.CopyFrom(self._prepared)
-        graph = model.graph
-        read = {name for node in nodes_within(self._nodes) for name in node.input} | {value.name for value in graph.output}
-        kept = [tensor for tensor in self._prepared.graph.initializer if tensor.name in read]
-        del graph.node[:], graph.initializer[:]
-        graph.node.extend(self._nodes)
-        graph.initializer.extend([*kept, *self._constants.values()])
-        if any(node.domain == MICROSOFT for node in self._nodes) and MICROSOFT not in {e.domain for e in model.opset_import}:
-            model.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
-        return model

@@ -23,16 +23,17 @@ Degenerate inputs: a channel that is 0 on all samples or has no weights keeps s 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
-from app.engine.graph.walk import nodes_within
 from app.engine.numerics.affine import compute_qparams, fake_quantize
-from app.engine.quantize.migration_groups import MigrationGroup, Slot, find_groups
+from app.engine.quantize.constant_editor import ConstantEditor
+from app.engine.quantize.merging import merge_equal_nodes
+from app.engine.quantize.migration_groups import MigrationGroup, find_groups
+from app.engine.quantize.value_reader import ValueReader
 from app.engine.quantize.weights import QMAX, SMALLEST_WEIGHT_SCALE
 from app.engine.runtimes.base import Runtime
 from app.errors import WorkbenchError
@@ -62,7 +63,7 @@ class MigratedGroup:
 @dataclass(frozen=True)
 class Migration:
     model: onnx.ModelProto
-    """The same function; the argument itself when no group gained."""
+    """The same function, equal nodes merged."""
     migrated: tuple[MigratedGroup, ...]
     left: dict[str, str]
     """Input of a constant matrix -> why nothing was moved out of it."""
@@ -86,34 +87,36 @@ def migrate(runtime: Runtime, prepared: onnx.ModelProto, samples: Sequence[np.nd
     Raises:
         WorkbenchError: `calibration.not_finite`.
     """
-    groups, left = find_groups(prepared.graph)
+    merged = onnx.ModelProto()
+    merged.CopyFrom(prepared)
+    merge_equal_nodes(merged)
+    groups, left = find_groups(merged.graph)
     if not groups or not samples:
-        return Migration(prepared, (), left)
-    observed = _observe(runtime, prepared, [group.value for group in groups], samples, threads)
-    editor = _Editor(prepared)
+        return Migration(merged, (), left)
+    observed = _observe(runtime, merged, [group.value for group in groups], samples, threads)
+    editor = ConstantEditor(merged)
     migrated: list[MigratedGroup] = []
     for group in groups:
         best, factors = _choose(group, observed[group.value], [editor.rows(slot) for slot in group.readers])
         if best is None:
             left[group.value] = NO_GAIN
-        elif group.moved and not _same_channels(runtime, prepared, group, samples[0], threads):
+        elif group.moved and not _same_channels(runtime, merged, group, samples[0], threads):
             left[group.value] = OTHER_CHANNELS
         else:
             editor.move(group, factors)
             migrated.append(best)
-    return Migration(editor.model() if migrated else prepared, tuple(migrated), left)
+    return Migration(editor.model(), tuple(migrated), left)
 
 
 def _observe(
     runtime: Runtime, model: onnx.ModelProto, values: Sequence[str], samples: Sequence[np.ndarray], threads: int
 ) -> dict[str, _Observed]:
     """Ranges per channel over all samples, and ROWS rows spread evenly over them."""
-    session = runtime.open(_with_outputs(model, values).SerializeToString(), threads=threads)
-    (entry,) = session.inputs
+    reader = ValueReader(runtime, model, values, threads=threads)
     per_sample = -(-ROWS // len(samples))
     parts: dict[str, list[_Observed]] = {value: [] for value in values}
     for sample in samples:
-        for value, x in zip(values, session.run({entry.name: sample}, list(values)), strict=True):
+        for value, x in reader.read(sample).items():
             rows = x.reshape(-1, x.shape[-1])
             seen = _Observed(rows.min(axis=0), rows.max(axis=0), rows[:: -(-len(rows) // per_sample)].copy())
             if not (np.isfinite(seen.low).all() and np.isfinite(seen.high).all()):
@@ -178,72 +181,12 @@ def _output_error(x: _Observed, weights: Sequence[np.ndarray], factors: np.ndarr
 def _same_channels(runtime: Runtime, model: onnx.ModelProto, group: MigrationGroup, sample: np.ndarray, threads: int) -> bool:
     """Whether factors that differ from channel to channel leave the model's outputs as they are."""
     exponents = np.random.default_rng(0).integers(-3, 4, group.channels)
-    editor = _Editor(model)
+    editor = ConstantEditor(model)
     editor.move(group, np.exp2(exponents).astype(np.float32))
-    results = []
-    for candidate in (model, editor.model()):
-        session = runtime.open(_with_outputs(candidate, [group.value]).SerializeToString(), threads=threads)
-        (entry,) = session.inputs
-        results.append(session.run({entry.name: sample}))
-    *outputs, x = results[0]
-    *new_outputs, new_x = results[1]
-    pairs = [*zip(outputs, new_outputs, strict=True), (x, new_x * np.exp2(exponents))]
+    values = [*(output.name for output in model.graph.output), group.value]
+    old, new = (ValueReader(runtime, each, values, threads=threads).read(sample) for each in (model, editor.model()))
+    new[group.value] = new[group.value] * np.exp2(exponents)
     return all(
-        np.allclose(old, new, rtol=SAME_CHANNELS_RTOL, atol=SAME_CHANNELS_RTOL * np.abs(old).max()) for old, new in pairs
+        np.allclose(old[name], new[name], rtol=SAME_CHANNELS_RTOL, atol=SAME_CHANNELS_RTOL * np.abs(old[name]).max())
+        for name in values
     )
-
-
-class _Editor:
-    """Constants of single nodes, changed without touching what other nodes read."""
-
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self._model = model
-        self._nodes = {node.name: node for node in model.graph.node}
-        self._initializers = {tensor.name: tensor for tensor in model.graph.initializer}
-        self._changed: dict[tuple[str, int], np.ndarray] = {}
-
-    def rows(self, slot: Slot) -> np.ndarray:
-        """(N, K): the weight with its channels last."""
-        return np.asarray(np.moveaxis(self._constant(slot), slot.axis, -1))
-
-    def move(self, group: MigrationGroup, factors: np.ndarray) -> None:
-        for slot in group.readers:
-            self._multiply(slot, factors)
-        for slot in group.absorbers:
-            self._multiply(slot, 1 / factors)
-
-    def _multiply(self, slot: Slot, factors: np.ndarray) -> None:
-        values = self._constant(slot)
-        missing = values.shape[slot.axis] - len(factors)  # of a joint Q, K, V only V is scaled
-        shape = [1] * values.ndim
-        shape[slot.axis] = -1
-        scaled = values * np.concatenate([np.ones(missing, np.float32), factors]).reshape(shape)
-        self._changed[slot.node, slot.position] = scaled.astype(np.float32)
-
-    def _constant(self, slot: Slot) -> np.ndarray:
-        changed = self._changed.get((slot.node, slot.position))
-        if changed is not None:
-            return changed
-        return np.asarray(numpy_helper.to_array(self._initializers[self._nodes[slot.node].input[slot.position]]))
-
-    def model(self) -> onnx.ModelProto:
-        model = onnx.ModelProto()
-        model.CopyFrom(self._model)
-        graph = model.graph
-        made: Mapping[tuple[str, int], str] = {key: f"{key[0]}_{key[1]}_migrated" for key in self._changed}
-        for node in graph.node:
-            for position in range(len(node.input)):
-                node.input[position] = made.get((node.name, position), node.input[position])
-        read = {name for node in nodes_within(graph.node) for name in node.input} | {value.name for value in graph.output}
-        kept = [tensor for tensor in self._model.graph.initializer if tensor.name in read]
-        del graph.initializer[:]
-        graph.initializer.extend([*kept, *(numpy_helper.from_array(self._changed[key], name) for key, name in made.items())])
-        return model
-
-
-def _with_outputs(model: onnx.ModelProto, values: Sequence[str]) -> onnx.ModelProto:
-    """A copy that also gives these values, behind its own outputs."""
-    observed = onnx.ModelProto()
-    observed.CopyFrom(model)
-    observed.graph.output.extend(onnx.ValueInfoProto(name=value) for value in values)
-    return observed

@@ -12,6 +12,7 @@ from app.engine.numerics.affine import QParams
 from app.engine.quantize.layers import Layer
 from app.engine.quantize.patches import sample_rows
 from app.engine.quantize.saturation import LayerRisk, layer_risk, saturates
+from app.engine.quantize.value_reader import ValueReader
 from app.engine.runtimes.base import Runtime
 
 OLD_CPUS = "x86 CPUs without VNNI (before Intel Cascade Lake and Ice Lake, before AMD Zen 4)"
@@ -61,18 +62,11 @@ def _patches(
     """Node -> (G, n, K) float32, from one sample at a time."""
     if not layers or not samples:
         return {}
-    observed = onnx.ModelProto()
-    observed.CopyFrom(graph)
-    (model_input,) = (value.name for value in graph.graph.input)
-    present = {model_input, *(value.name for value in graph.graph.output)}
-    values = list(dict.fromkeys(layer.activation for layer in layers.values()))
-    observed.graph.output.extend(onnx.ValueInfoProto(name=value) for value in values if value not in present)
-    session = runtime.open(observed.SerializeToString(), threads=threads)
-    asked = [value for value in values if value != model_input]
+    reader = ValueReader(runtime, graph, [layer.activation for layer in layers.values()], threads=threads)
     rng = np.random.default_rng(0)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in layers}
     for sample in samples:
-        seen = dict(zip(asked, session.run({model_input: sample}, asked), strict=True)) | {model_input: sample}
+        seen = reader.read(sample)
         for name, layer in layers.items():
             parts[name].append(sample_rows(layer, seen[layer.activation], rng, POSITIONS // len(samples)))
     return {name: np.concatenate(listed, axis=1) for name, listed in parts.items()}
