@@ -127,14 +127,40 @@ class _Builder:
 def encoder(shape: EncoderShape | None = None) -> ModelProto:
     shape = shape or EncoderShape()
     build = _Builder(shape)
-    x = "x"
-    for number in range(shape.layers):
-        attended = build.attention(f"att{number}", build.norm(f"norm{number}a", x))
-        x = build.node("Add", f"res{number}a", [x, attended])
-        x = build.node("Add", f"res{number}b", [x, build.mlp(f"mlp{number}", build.norm(f"norm{number}b", x))])
+    _blocks(build, "x")
     build.nodes[-1].output[0] = "y"
     dims = ["batch", shape.tokens, shape.width]
     return _model(build.nodes, build.constants, [("x", dims)], [("y", dims)])
+
+
+def vision_transformer(shape: EncoderShape | None = None, *, side: int = 32, classes: int = 10) -> ModelProto:
+    """`image` (batch, 3, side, side) -> Conv in patches -> encoder -> mean over tokens -> `scores` (batch, classes)."""
+    shape = shape or EncoderShape()
+    build = _Builder(shape)
+    patch = side // int(shape.tokens**0.5)
+    filters = build.constant("patch_w", build.rng.normal(0, (3 * patch * patch) ** -0.5, (shape.width, 3, patch, patch)))
+    patches = build.node("Conv", "patch", ["image", filters], kernel_shape=[patch, patch], strides=[patch, patch])
+    rows = build.constant("patch_rows", [0, shape.width, shape.tokens], np.int64)
+    tokens = build.node("Transpose", "turn", [build.node("Reshape", "flatten", [patches, rows])], perm=[0, 2, 1])
+    place = build.constant("place", build.rng.normal(0, 0.1, (1, shape.tokens, shape.width)))
+    last = _blocks(build, build.node("Add", "placed", [tokens, place]))
+    pooled = build.node("ReduceMean", "pool", [build.norm("last", last)], axes=[1], keepdims=0)
+    head, bias = (
+        build.constant("head_w", build.weight("head", shape.width, classes)),
+        build.constant("head_b", np.zeros(classes)),
+    )
+    build.node("Gemm", "head", [pooled, head, build.constant("head_b", np.zeros(classes))])
+    build.nodes[-1].output[0] = "scores"
+    image = ["batch", 3, side, side]
+    return _model(build.nodes, build.constants, [("image", image)], [("scores", ["batch", classes])])
+
+
+def _blocks(build: _Builder, x: str) -> str:
+    for number in range(build.shape.layers):
+        attended = build.attention(f"att{number}", build.norm(f"norm{number}a", x))
+        x = build.node("Add", f"res{number}a", [x, attended])
+        x = build.node("Add", f"res{number}b", [x, build.mlp(f"mlp{number}", build.norm(f"norm{number}b", x))])
+    return x
 
 
 def recurrent(
