@@ -52,8 +52,9 @@ def nearest_indices(
         return None
     given = constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
     scales = given if given is not None and given.size == 4 else np.divide(after, before)
-    if scales[0] != 1 or scales[1] != 1:
-        return None
+    sizes = [np.floor(np.multiply(before, scales, dtype=dtype)).tolist() for dtype in (np.float32, np.float64)]
+    if scales[0] != 1 or scales[1] != 1 or (given is not None and any(size[1:] != [*after[1:]] for size in sizes)):
+        return None  # a scale so near the next size that rounding decides is left to the runtime
     rows, columns = (
         _along(before[axis], after[axis], np.float32(scales[axis]), coordinates, ROUNDING[rounding]) for axis in (2, 3)
     )
