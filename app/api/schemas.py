@@ -64,6 +64,13 @@ class NewOptimization(Body):
     )
 
 
+class PotFile(Body):
+    text: str = Field(
+        description="The content of a POT configuration file: JSON, also with comments and trailing commas.",
+        examples=['{"compression": {"algorithms": [{"name": "DefaultQuantization", "params": {"stat_subset_size": 300}}]}}'],
+    )
+
+
 class NewComparison(Body):
     variant_ids: list[str] = Field(description="Measured in turns with the original, which is always the reference.")
 

@@ -7,6 +7,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,6 +15,7 @@ import pytest
 from typer.main import get_command
 
 from app.cli.main import app as command_line
+from app.engine.quantize.recipe import QuantizationSettings
 from app.services.lookup import LOOK_IN, Asset
 from app.settings import Settings
 
@@ -60,6 +62,15 @@ def test_every_status_in_the_table_of_routes_is_that_of_the_route(api_schema: di
         if found:
             method, path, status = found.groups()
             assert status in api_schema["paths"][path][method.lower()]["responses"]
+
+
+def test_every_setting_of_an_optimization_is_in_the_table_with_its_default() -> None:
+    assert set(first_cells(API, "Settings of an optimization")) == {field.name for field in fields(QuantizationSettings)}
+    rows = [line.split(" | ") for line in API.read_text(encoding="utf-8").splitlines()]
+    told = {row[0].removeprefix("| ").strip("`"): row[1].strip("`") for row in rows if row[0].startswith("| `") and len(row) > 2}
+    for field in fields(QuantizationSettings):
+        default = getattr(QuantizationSettings(), field.name)
+        assert told[field.name] == (default if isinstance(default, str) else json.dumps(default)), field.name
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse
 
 from app.api.dependencies import Limit, Offset, Wb, refusals
-from app.api.schemas import ChangeProject, NewComparison, NewOptimization, NewProject
+from app.api.schemas import ChangeProject, NewComparison, NewOptimization, NewProject, PotFile
+from app.engine.quantize.pot import PotConfig, settings_from_pot
 from app.services import comparisons, example, projects, reports, runs
 from app.services.views import ComparisonView, PlanView, ProjectView, RunView
 
@@ -86,6 +87,12 @@ def plan_optimize(wb: Wb, project_id: str, body: NewOptimization) -> PlanView:
 def start_optimize(wb: Wb, project_id: str, body: NewOptimization) -> RunView:
     """Make an INT8 variant in the background."""
     return runs.start_optimize(wb, project_id, body.settings)
+
+
+@router.post("/pot", responses=refusals(422))
+def read_pot_file(body: PotFile) -> PotConfig:
+    """What a POT configuration file means here, and what of it has no effect; starts nothing."""
+    return settings_from_pot(body.text)
 
 
 @router.post("/projects/{project_id}/compare", status_code=202, responses=refusals(404, 422))

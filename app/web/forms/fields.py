@@ -18,6 +18,8 @@ class Mistake:
     """Name and id of the control."""
     label: str
     message: str
+    code: str = ""
+    """The code that the API gives for it."""
 
 
 class WrongValueError(ValueError):

@@ -8,22 +8,43 @@ from app.engine.quantize.recipe import QuantizationSettings
 from app.services.views import ErrorView, PlanView, ProjectView
 from app.web.figures.pareto import accuracy_percent
 from app.web.filters import duration, fps, plural, points_value, size
-from app.web.forms.fields import Mistake
-from app.web.forms.optimize import OptimizeForm
+from app.web.forms.fields import Mistake, shown
+from app.web.forms.optimize import SWITCHES, OptimizeForm
 from app.web.pages.project import ProjectHead, is_labelled, judged_images, project_head
 
 SLIDER_MAX = 5
 """Points on the slider; the number beside it takes up to 100."""
 PRESETS = (("performance", "Performance"), ("mixed", "Mixed"))
 DROP_TYPES = (("absolute", "Points of top-1 (absolute)"), ("relative", "Per cent of the FP32 top-1 (relative)"))
-ESTIMATORS = (
-    ("minmax", "Minimum and maximum"),
-    ("averaged", "Averaged minimum and maximum"),
-    ("median", "Median of the samples' minima and maxima"),
-    ("percentile", "Percentile"),
-    ("mse", "Least squared error"),
-    ("entropy", "Least divergence (KL)"),
+ESTIMATORS = {
+    "auto": "Automatic, by the error of each tensor",
+    "minmax": "Minimum and maximum",
+    "averaged": "Averaged minimum and maximum",
+    "median": "Median of the samples’ minima and maxima",
+    "percentile": "Percentile 99.99",
+    "mse": "Least squared error",
+    "entropy": "Least divergence (KL)",
+}
+PRECISIONS = (
+    ("int8", "INT8, weights and activations"),
+    ("int8-dynamic", "INT8, activations while it runs"),
+    ("float16", "FP16"),
 )
+EFFORTS = (("default", "Default"), ("fast", "Fast"))
+GRANULARITIES = (("per-channel", "Per channel"), ("per-tensor", "Per tensor"))
+WEIGHT_BITS = (("8", "8"), ("7", "7"))
+ACTIVATIONS = (("auto", "Automatic, by tensor"), ("symmetric", "Symmetric"), ("asymmetric", "Asymmetric"))
+SWITCH_TEXTS = (
+    ("rounding", "Round weights with the second moments of their input"),
+    ("bias_correction", "Correct biases"),
+    ("alignment", "Align channels of neighbouring layers where that is exact"),
+    ("speed_aware", "Leave in float what is slower in INT8 on this CPU"),
+)
+MORE = (
+    "seed", "precision", "effort", "weight_granularity", "weight_bits", "activations", "range_estimator", "keep_float",
+    *SWITCHES,
+)  # fmt: skip
+"""Fields under More settings, which opens by itself when one of them is not usual."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +74,16 @@ class OptimizePage:
     form: OptimizeForm
     errors: dict[str, str]
     """Field -> message."""
+    codes: dict[str, str]
+    """Field -> code of its mistake."""
+    more_open: bool
+    choices: dict[str, tuple[tuple[str, str], ...]]
+    """Field -> (value, text) of each."""
+    switches: tuple[tuple[str, str], ...]
+    pot: str
+    """The text of a POT file, as it was pasted."""
+    pot_notes: tuple[str, ...] | None
+    """What a POT file that was read asked for in vain; None: none was read."""
     mistakes: tuple[Mistake, ...]
     error_links: tuple[tuple[str, str], ...]
     """Field, label."""
@@ -67,9 +98,6 @@ class OptimizePage:
     certifiable: float
     """0: nothing to hatch."""
     slider_max: int
-    presets: tuple[tuple[str, str], ...]
-    drop_types: tuple[tuple[str, str], ...]
-    estimators: tuple[tuple[str, str], ...]
     labelled: bool
 
 
@@ -82,13 +110,28 @@ def optimize_page(
     *,
     sent: bool = False,
     refused: ErrorView | None = None,
+    pot: str = "",
 ) -> OptimizePage:
+    """
+    Args:
+        sent: The form was sent, and nothing was started.
+        pot: Text of a POT file that could not be read.
+    """
     count = len(mistakes)
+    errors = {mistake.field: mistake.message for mistake in mistakes}
+    usual = OptimizeForm()
+    changed = any(name in errors or getattr(form, name) != getattr(usual, name) for name in MORE)
     return OptimizePage(
         head=project_head(project, "Optimize"),
         project=project,
         form=form,
-        errors={mistake.field: mistake.message for mistake in mistakes},
+        errors=errors,
+        codes={mistake.field: mistake.code for mistake in mistakes},
+        more_open=changed or "pot" in errors,
+        choices=choices(form),
+        switches=SWITCH_TEXTS,
+        pot=pot,
+        pot_notes=None,
         mistakes=mistakes,
         error_links=tuple((mistake.field, mistake.label) for mistake in mistakes),
         not_started=f"Not started: {plural(count, 'value needs', 'values need')} a change." if sent and count else "",
@@ -99,11 +142,25 @@ def optimize_page(
         images=project.dataset.description.images if project.dataset.description else 0,
         certifiable=project.dataset.certifiable_points or 0.0,
         slider_max=SLIDER_MAX,
-        presets=PRESETS,
-        drop_types=DROP_TYPES,
-        estimators=ESTIMATORS,
         labelled=is_labelled(project),
     )
+
+
+def choices(form: OptimizeForm) -> dict[str, tuple[tuple[str, str], ...]]:
+    """A percentile with a number of its own, as a POT file may ask for, becomes an entry of the list."""
+    estimators = {**ESTIMATORS}
+    if form.range_estimator.startswith("percentile:"):
+        estimators[form.range_estimator] = f"Percentile {shown(form.range_estimator.partition(':')[2])}"
+    return {
+        "preset": PRESETS,
+        "drop_type": DROP_TYPES,
+        "precision": PRECISIONS,
+        "effort": EFFORTS,
+        "weight_granularity": GRANULARITIES,
+        "weight_bits": WEIGHT_BITS,
+        "activations": ACTIVATIONS,
+        "range_estimator": tuple(estimators.items()),
+    }
 
 
 def plan_box(plan: PlanView) -> PlanBox:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlencode
 
-from app.engine.records import to_json
 from app.engine.tasks.results import Evaluation
 from app.services.done import Done, what_was_done
 from app.services.run_sentences import kept_in_float
@@ -16,6 +15,7 @@ from app.web.figures import trials_chart
 from app.web.figures.pareto import accuracy_percent
 from app.web.figures.words import short_name
 from app.web.filters import change, count, duration, fps, ms, plural, size, times, times_spread
+from app.web.forms.optimize import OptimizeForm
 from app.web.pages.parts import Part
 from app.web.pages.project import ProjectHead, is_labelled, project_head
 from app.web.pages.words import KINDS, Chip, limit_chip, run_method, state_chip
@@ -200,7 +200,7 @@ def outcome_of(project: ProjectView, run: RunView, variant: VariantView | None) 
         actions.append(("Compare with FP32", f"{base}/compare?{urlencode([('v', project.original.id), ('v', variant.id)])}"))
         actions.append(("Package with script and report", f"/variants/{variant.id}/package.zip"))
     if run.kind == "optimize" and (run.state in ("failed", "cancelled") or status == "Finished, limit missed"):
-        again = {} if run.settings is None else {k: v for k, v in to_json(run.settings).items() if v is not None}
+        again = {} if run.settings is None else OptimizeForm.show(run.settings).query()
         actions.append(("Change the settings and start again", f"{base}/optimize?{urlencode(again)}"))
     if run.kind == "compare" and run.state == "succeeded":
         actions.append(("See the comparison", f"{base}/compare"))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 from starlette.responses import RedirectResponse, Response
 
+from app.engine.quantize.pot import settings_from_pot, settings_from_pot_file
+from app.engine.quantize.pot_text import MAX_CHARS
 from app.engine.quantize.recipe import QuantizationSettings
 from app.errors import NotFoundError, WorkbenchError
 from app.services import projects, reports, runs
@@ -16,7 +20,7 @@ from app.services.views import ErrorView, PlanView, ProjectView
 from app.web.dependencies import Wb
 from app.web.downloads import attachment
 from app.web.flash import Flash
-from app.web.forms.fields import Mistake, WrongValueError, number
+from app.web.forms.fields import Mistake, WrongValueError, number, text_of
 from app.web.forms.optimize import LABELS, OptimizeForm
 from app.web.pages.confirm import Confirmation
 from app.web.pages.optimize import OptimizePage, optimize_page
@@ -73,6 +77,15 @@ def show_optimize(request: Request, wb: Wb, project_id: str) -> Response:
 async def start_optimize(request: Request, wb: Wb, project_id: str) -> Response:
     form = OptimizeForm.of(await request.form())
     return await run_in_threadpool(_start_optimize, request, wb, project_id, form)
+
+
+@router.post("/{project_id}/optimize/pot")
+async def read_pot_file(request: Request, wb: Wb, project_id: str) -> Response:
+    """Fills the form with the settings of a POT file, chosen or pasted. A file that cannot be read changes nothing of it."""
+    data = await request.form(max_files=1)
+    upload, text = data.get("pot_file"), text_of(data, "pot", "")
+    content = await upload.read(MAX_CHARS + 1) if isinstance(upload, UploadFile) and upload.filename else text
+    return await run_in_threadpool(_show_pot, request, wb, project_id, OptimizeForm.of(data), content)
 
 
 @router.post("/{project_id}/rename")
@@ -141,6 +154,21 @@ def _start_optimize(request: Request, wb: Workbench, project_id: str, form: Opti
     return RedirectResponse(f"/runs/{run.id}", 303)
 
 
+def _show_pot(request: Request, wb: Workbench, project_id: str, form: OptimizeForm, content: str | bytes) -> Response:
+    project = projects.get_project(wb, project_id)
+    try:
+        config = settings_from_pot(content) if isinstance(content, str) else settings_from_pot_file(content)
+    except WorkbenchError as error:
+        where = f" ({error.where})" if error.where else ""
+        message = f"{error.message}{where} {error.hint}" if content else "Choose a file, or paste its text."
+        mistake = Mistake("pot", "POT file", message.strip(), error.code)
+        kept = content if isinstance(content, str) else ""
+        page = optimize_page(project, form, form.read()[0], (mistake,), None, sent=True, pot=kept)
+        return render(request, "pages/project_optimize.html", page, status=error.status)
+    page = _planned(wb, project, OptimizeForm.show(config.settings))
+    return render(request, "pages/project_optimize.html", replace(page, pot_notes=config.notes, more_open=True))
+
+
 def _planned(wb: Workbench, project: ProjectView, form: OptimizeForm) -> OptimizePage:
     settings, mistakes = form.read()
     plan: PlanView | None = None
@@ -155,7 +183,7 @@ def _planned(wb: Workbench, project: ProjectView, form: OptimizeForm) -> Optimiz
 def _refused(project: ProjectView, form: OptimizeForm, settings: QuantizationSettings, error: WorkbenchError) -> OptimizePage:
     """What the service knows and the form does not: beside the field it names, else above the form."""
     if error.where in LABELS:
-        mistake = Mistake(error.where, LABELS[error.where], f"{error.message} {error.hint}".strip())
+        mistake = Mistake(error.where, LABELS[error.where], f"{error.message} {error.hint}".strip(), error.code)
         return optimize_page(project, form, settings, (mistake,), None, sent=True)
     refused = ErrorView(error.code, error.message, error.where, error.hint)
     return optimize_page(project, form, settings, (), None, refused=refused)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import get_args, get_type_hints
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.engine.calibration.range_estimators import RANGE_ESTIMATORS as ENGINE_ESTIMATORS
 from app.engine.preprocessing.pipeline import Preprocessing
-from app.web.forms.optimize import RANGE_ESTIMATORS, OptimizeForm
+from app.engine.quantize.recipe import QuantizationSettings
+from app.web.forms.optimize import LABELS, SWITCHES, OptimizeForm
 from app.web.forms.preprocessing import PreprocessingForm
+from app.web.pages.optimize import choices
 
 
 def messages(**typed: str) -> dict[str, str]:
@@ -60,7 +65,56 @@ def test_every_mistake_is_found_at_once() -> None:
 
 
 def test_choices_are_those_of_the_engine() -> None:
-    assert set(RANGE_ESTIMATORS) == set(ENGINE_ESTIMATORS)
+    """Every estimator and every value of a setting has its words on the page, and no other has."""
+    offered = choices(OptimizeForm())
+    assert {value for value, _ in offered.pop("range_estimator")} == {"auto", *ENGINE_ESTIMATORS}
+    hints = get_type_hints(QuantizationSettings)
+    for name, options in offered.items():
+        assert {value for value, _ in options} == {str(value) for value in get_args(hints[name])}
+    assert set(LABELS) == {f.name for f in fields(QuantizationSettings)}
+    assert {name for name, kind in hints.items() if kind is bool} == set(SWITCHES)
+
+
+def test_usual_values_are_those_of_the_engine() -> None:
+    """Who never opens More settings gets what the engine does by itself."""
+    assert OptimizeForm(method="default").read() == (QuantizationSettings(), ())
+
+
+PATTERNS = st.lists(st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1, max_size=12), max_size=4)
+
+
+@given(
+    st.builds(
+        QuantizationSettings,
+        max_drop=st.floats(0, 100),
+        seed=st.integers(0, 2**32 - 1),
+        subset_size=st.integers(1, 10**9),
+        range_estimator=st.sampled_from(["auto", *ENGINE_ESTIMATORS, "percentile:99.9"]),
+        keep_float=PATTERNS.map(lambda texts: tuple(dict.fromkeys(texts))),
+        method=st.just("accuracy-aware"),
+    )
+)
+def test_shown_settings_read_back(settings: QuantizationSettings) -> None:
+    form = OptimizeForm.show(settings)
+    assert form.read() == (settings, ())
+    assert OptimizeForm.of(form.query()) == form  # as a link carries them
+
+
+def test_a_checkbox_that_is_off_is_told_from_one_that_is_missing() -> None:
+    assert OptimizeForm.of({"rounding": "off"}).read()[0].rounding is False
+    assert OptimizeForm.of({}).read()[0].rounding is True
+
+
+def test_mistakes_carry_the_codes_of_the_api() -> None:
+    typed = {"seed": "-1", "range_estimator": "best", "keep_float": "a\x00b", "precision": "int4", "max_drop": "x"}
+    _, mistakes = OptimizeForm.of(typed).read()
+    assert {mistake.field: mistake.code for mistake in mistakes} == {
+        "seed": "settings.seed",
+        "range_estimator": "settings.range_estimator",
+        "keep_float": "settings.keep_float",
+        "precision": "request.invalid",
+        "max_drop": "settings.max_drop",
+    }
 
 
 @given(st.dictionaries(st.sampled_from(["max_drop", "subset_size", "seed", "method", "preset", "drop_type"]), st.text()))
