@@ -71,11 +71,19 @@ def for_integers(pixels: PixelScale | None) -> tuple[Rewrite, ...]:
 
 
 def apply_rewrites(model: onnx.ModelProto, rewrites: Sequence[Rewrite] = EXACT) -> tuple[AppliedRewrite, ...]:
-    """Edit `model` in place, one rule after the other; those that found nothing are left out."""
-    applied = []
+    """Edit `model` in place, one rule after the other.
+
+    Returns:
+        The rules that found something, with the nodes that are still there after the others.
+    """
+    found = []
     for rewrite in rewrites:
         nodes = rewrite.apply(model)
         if nodes:
             infer_types(model)
-            applied.append(AppliedRewrite(rewrite.name, nodes, rewrite.exact))
-    return tuple(applied)
+            found.append((rewrite, nodes))
+    present = {node.name for node in model.graph.node}
+    return tuple(
+        AppliedRewrite(rewrite.name, tuple(name for name in nodes if name in present), rewrite.exact)
+        for rewrite, nodes in found
+    )

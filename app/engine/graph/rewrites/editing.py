@@ -94,7 +94,8 @@ class GraphEditor:
 
     def add_constant(self, stem: str, values: np.ndarray) -> str:
         name = self.unique(stem)
-        self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
+        # not ascontiguousarray, which makes 0-d arrays 1-d: no integer kernel takes such a scale (placement.md §1, trap 4)
+        self._constants[name] = numpy_helper.from_array(np.asarray(values, order="C"), name)
         self._added.add(name)
         return name
 
