@@ -20,6 +20,7 @@ from app.engine.quantize.placement import ONNXRUNTIME, Placement, place
 from app.engine.quantize.preparation import prepare_graph
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.runtimes import get_runtime
+from app.errors import WorkbenchError
 
 Quantities = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
@@ -56,12 +57,17 @@ def quantize_default(
     Args:
         samples: Input tensors of batch 1.
         folder: For the files that the engine writes.
+
+    Raises:
+        WorkbenchError: Whatever the stages would refuse with.
     """
     settings = settings or QuantizationSettings()
     runtime = get_runtime("onnxruntime")
     source = folder / "model.onnx"
     source.write_bytes(model.SerializeToString())
     prepared = prepare_graph(source, folder / "prepared.onnx")
+    if not place(prepared, ONNXRUNTIME).quantized:
+        raise WorkbenchError("quantize.nothing_to_quantize", "No layer of this model has an integer kernel.")
     statistics = collect_statistics(
         runtime,
         prepared,
