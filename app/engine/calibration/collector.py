@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -26,6 +28,7 @@ from app.engine.calibration.reservoir import KEPT_SAMPLES, sampled_values, value
 from app.engine.calibration.selection import is_kept
 from app.engine.calibration.statistics import TensorStatistics
 from app.engine.graph.index import model_inputs
+from app.engine.graph.model_io import LARGEST_PROTOBUF, constants_bytes, save_model
 from app.engine.runtimes.base import Runtime, Session
 from app.errors import WorkbenchError
 
@@ -139,7 +142,7 @@ class _Collector:
     def _session(self, *, sampled: bool) -> Session:
         if sampled not in self._sessions:
             observed = instrument(self._model, self._plan, self._shapes, sampled=sampled)
-            self._sessions[sampled] = self._runtime.open(observed, threads=self.forecast.threads_per_run)
+            self._sessions[sampled] = _open(self._runtime, observed, self.forecast.threads_per_run)
         return self._sessions[sampled]
 
     def _observe(self, session: Session, task: _Task) -> ObservedRun:
@@ -165,6 +168,15 @@ class _Collector:
 
     def _user_number(self, position: int) -> int:
         return self._numbers[position] if position < len(self._numbers) else position
+
+
+def _open(runtime: Runtime, model: onnx.ModelProto, threads: int, largest: int = LARGEST_PROTOBUF) -> Session:
+    """A lean session; through files where the model is too large for one message."""
+    if constants_bytes(model) <= largest:
+        return runtime.open(model.SerializeToString(), threads=threads, lean=True)
+    with TemporaryDirectory() as folder:
+        save_model(model, Path(folder) / "observed.onnx", largest=largest)
+        return runtime.open(Path(folder) / "observed.onnx", threads=threads, lean=True)
 
 
 def _require_shape(entry: onnx.ValueInfoProto, shape: tuple[int, ...], sample: int) -> None:

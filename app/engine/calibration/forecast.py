@@ -1,7 +1,8 @@
 """How much memory a calibration will take, told before it starts; it does not depend on the number of samples.
 
-weights       the file in memory, its serialized copy for the runtime, and per session onnxruntime's own and its packed copy
-run           most bytes of values alive at once in one run, in graph order, and as much again for layouts and work areas
+weights       the file in memory, its serialized copy, and for each session onnxruntime's own and its packed copy
+run           most bytes of values alive at once, in graph order, and twice as much for other layouts and work areas; a session
+              keeps what its runs had
 statistics    what is kept per observed tensor
 """
 
@@ -20,13 +21,15 @@ from app.engine.calibration.reservoir import RESERVOIR_VALUES
 from app.engine.runtimes.device import read_device
 from app.errors import WorkbenchError
 
-RUNS_BUDGET_BYTES = 256 * 2**20
+RUNS_BUDGET_BYTES = 512 * 2**20
 """Runs side by side may take this much; with larger activations one run has more threads instead."""
 TWO_SESSIONS_BYTES = 256 * 2**20
 """Heavier weights are not held by two sessions: every sample is then observed in full, which is slower."""
 LARGE_CONSTANT = 1024
 """Elements; no shape is computed from larger constants."""
-COPIES_OF_WEIGHTS, COPIES_PER_SESSION = 2, 2
+COPIES_OF_WEIGHTS, COPIES_PER_SESSION, COPIES_OF_VALUES = 2, 2, 3
+BASE_BYTES = 24 * 2**20
+"""Graphs, threads and buffers whatever the model."""
 BYTES_PER_VALUE = 4
 
 
@@ -42,8 +45,8 @@ class Forecast:
 
     @property
     def bytes(self) -> int:
-        copies = COPIES_OF_WEIGHTS + COPIES_PER_SESSION * self.sessions
-        return copies * self.weight_bytes + self.runs * self.run_bytes + self.statistics_bytes
+        per_session = COPIES_PER_SESSION * self.weight_bytes + self.runs * self.run_bytes
+        return COPIES_OF_WEIGHTS * self.weight_bytes + self.sessions * per_session + self.statistics_bytes + BASE_BYTES
 
 
 def forecast(model: onnx.ModelProto, tensors: Sequence[str], input_shape: Sequence[int], threads: int = 1) -> Forecast:
@@ -54,11 +57,12 @@ def forecast(model: onnx.ModelProto, tensors: Sequence[str], input_shape: Sequen
     """
     shapes = infer_shapes(model, input_shape)
     weights = sum(len(tensor.raw_data) or tensor.ByteSize() for tensor in model.graph.initializer)
-    run = 2 * _most_alive(model.graph, shapes)
-    runs = max(1, min(threads, RUNS_BUDGET_BYTES // max(1, run)))
+    run = COPIES_OF_VALUES * _most_alive(model.graph, shapes)
+    sessions = 1 if weights > TWO_SESSIONS_BYTES else 2
+    runs = max(1, min(threads, RUNS_BUDGET_BYTES // max(1, sessions * run)))
     kept = sum(min(RESERVOIR_VALUES, 64 * math.prod(shapes.get(name, (RESERVOIR_VALUES,)))) for name in set(tensors))
     statistics = (BYTES_PER_VALUE + 2) * kept + len(set(tensors)) * 8 * BINS
-    return Forecast(weights, run, statistics, runs, max(1, threads // runs), 1 if weights > TWO_SESSIONS_BYTES else 2)
+    return Forecast(weights, run, statistics, runs, max(1, threads // runs), sessions)
 
 
 def require_memory(needed: Forecast, available_bytes: int) -> None:
@@ -67,10 +71,12 @@ def require_memory(needed: Forecast, available_bytes: int) -> None:
         WorkbenchError: `calibration.memory` when the forecast is more than there is.
     """
     if needed.bytes > available_bytes:
+        total, free, weights, run = (
+            f"{size / 2**30:.1f} GiB" for size in (needed.bytes, available_bytes, needed.weight_bytes, needed.run_bytes)
+        )
         raise WorkbenchError(
             "calibration.memory",
-            f"Calibration of this model needs about {needed.bytes / 2**30:.1f} GiB, and {available_bytes / 2**30:.1f} GiB "
-            f"are free: its values take {needed.runs * needed.run_bytes / 2**30:.1f} GiB in {needed.runs} runs side by side.",
+            f"Calibration needs about {total} ({weights} of weights, {run} of values in one run), and {free} are free.",
             hint="Use a smaller input size or a machine with more memory; fewer calibration samples do not help.",
         )
 

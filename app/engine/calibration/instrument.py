@@ -103,8 +103,8 @@ def _way(axis: int, rank: int) -> Way:
 
 def instrument(
     model: onnx.ModelProto, plan: Sequence[Observed], shapes: Mapping[str, tuple[int, ...]], *, sampled: bool
-) -> bytes:
-    """The model with these outputs alone, serialized.
+) -> onnx.ModelProto:
+    """A copy with these outputs alone.
 
     Args:
         sampled: Whether sampled positions are outputs, too; they are chosen by further inputs.
@@ -129,8 +129,7 @@ def instrument(
     del graph.output[:]
     graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
     graph.input.extend(helper.make_tensor_value_info(name, onnx.TensorProto.INT64, [count]) for name, count in inputs.items())
-    serialized: bytes = copy.SerializeToString()
-    return serialized
+    return copy
 
 
 def chosen_positions(plan: Sequence[Observed], number: int) -> dict[str, np.ndarray]:

@@ -47,7 +47,9 @@ class Runtime(Protocol):
 
     def capabilities(self) -> Capabilities: ...
 
-    def open(self, model: Path | bytes, *, threads: int = 1, optimize: bool = True, spin: bool = True) -> Session:
+    def open(
+        self, model: Path | bytes, *, threads: int = 1, optimize: bool = True, spin: bool = True, lean: bool = False
+    ) -> Session:
         """A session with `threads` intra-op threads that do not spin longer than needed.
 
         Args:
@@ -55,6 +57,8 @@ class Runtime(Protocol):
             threads: That compute one request together.
             optimize: False runs the graph as written, node by node: slow, for reference values.
             spin: Whether threads wait busily for work during a run. False when several sessions share the cores.
+            lean: Values are computed in the order of the graph and freed at once: a fifth of the memory where many values
+                are also read by outputs of their own, for a few per cent of the time.
 
         Raises:
             WorkbenchError: `runtime.cannot_open` with the runtime's own words, server paths removed.

@@ -68,7 +68,9 @@ class OnnxRuntime:
             system=device.system,
         )
 
-    def open(self, model: Path | bytes, *, threads: int = 1, optimize: bool = True, spin: bool = True) -> OrtSession:
+    def open(
+        self, model: Path | bytes, *, threads: int = 1, optimize: bool = True, spin: bool = True, lean: bool = False
+    ) -> OrtSession:
         """A session on `threads` threads; see `Runtime.open`.
 
         Raises:
@@ -81,6 +83,9 @@ class OnnxRuntime:
         options.log_severity_level = LOG_FATAL
         options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spin else "0")
         options.add_session_config_entry("session.force_spinning_stop", "1")
+        if lean:  # the default order runs the whole graph before the outputs that were added to it
+            options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
+            options.enable_mem_pattern = False
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         source = model if isinstance(model, bytes) else str(model)
