@@ -145,10 +145,7 @@ def vision_transformer(shape: EncoderShape | None = None, *, side: int = 32, cla
     place = build.constant("place", build.rng.normal(0, 0.1, (1, shape.tokens, shape.width)))
     last = _blocks(build, build.node("Add", "placed", [tokens, place]))
     pooled = build.node("ReduceMean", "pool", [build.norm("last", last)], axes=[1], keepdims=0)
-    head, bias = (
-        build.constant("head_w", build.weight("head", shape.width, classes)),
-        build.constant("head_b", np.zeros(classes)),
-    )
+    head = build.constant("head_w", build.weight("head", shape.width, classes))
     build.node("Gemm", "head", [pooled, head, build.constant("head_b", np.zeros(classes))])
     build.nodes[-1].output[0] = "scores"
     image = ["batch", 3, side, side]

@@ -1,9 +1,8 @@
 """Dynamic INT8 as one reads it: migrate, round, judge on held-out samples, write.
 
-    nearest                 weights to the nearest step
-    rounding                weights rounded with the second moments of their input               (dynamic_rounding.py)
-    migration               loud channels of the activations moved into the weights              (migration.py)
-    migration, rounding     both
+    nearest        weights to the nearest step
+    migration      loud channels of the activations moved into the weights first            (migration.py)
+    …, rounding    the better of the two, weights rounded with the second moments of their input  (dynamic_rounding.py)
 
 The candidate with the highest SQNR of the outputs on samples that it has not seen, computed by the runtime's real kernels, is
 taken; on a tie the simplest. Without samples, or with effort fast, it is nearest.
@@ -66,27 +65,44 @@ def fit_dynamic(
     if not held_out or settings.effort == "fast":
         reason = "effort fast" if held_out else "too few samples to hold some out"
         return DynamicFit(nearest, plain, None, (Candidate("nearest", None, reason),), "nearest")
-    reference = _run(runtime, plain, held_out, threads)
     moved = migrate(runtime, plain, fitting, threads=threads) if settings.alignment else None
     graphs = {"nearest": plain} | ({"migration": moved.model} if moved is not None and moved.migrated else {})
-    made: dict[str, tuple[DynamicModel, str]] = {}
-    judged: dict[str, float] = {}
-    for name, kind in _candidate_names(graphs, rounding=settings.rounding):
+    judge = _Judge(runtime, _run(runtime, plain, held_out, threads), held_out, threads)
+    made: dict[str, DynamicModel] = {}
+    for name, graph in graphs.items():
         on_candidate(name)
-        graph = graphs[kind]
-        rounded = round_layers(runtime, graph, nearest.quantized, fitting, settings, threads) if name != kind else {}
-        made[name] = quantize_dynamic(graph, settings, keep_float, rounded), kind
-        judged[name] = _sqnr_db(reference, _run(runtime, made[name][0].model, held_out, threads))
-    best = max(judged, key=lambda name: -math.inf if math.isnan(judged[name]) else judged[name])
-    result, kind = made[best]
-    candidates = tuple(Candidate(name, value) for name, value in judged.items())
-    return DynamicFit(result, graphs[kind], moved if kind == "migration" else None, candidates, best)
+        made[name] = nearest if graph is plain else quantize_dynamic(graph, settings, keep_float)
+        judge.add(name, made[name])
+    kind = judge.best
+    if settings.rounding:
+        name = "rounding" if kind == "nearest" else f"{kind}, rounding"
+        on_candidate(name)
+        rounded = round_layers(runtime, graphs[kind], nearest.quantized, fitting, settings, threads)
+        made[name] = quantize_dynamic(graphs[kind], settings, keep_float, rounded)
+        judge.add(name, made[name])
+    migration = moved if kind == "migration" else None
+    return DynamicFit(made[judge.best], graphs[kind], migration, judge.candidates, judge.best)
 
 
-def _candidate_names(graphs: Mapping[str, onnx.ModelProto], *, rounding: bool) -> list[tuple[str, str]]:
-    """(name, graph it is made of), the simplest first."""
-    plain = [(kind, kind) for kind in graphs]
-    return plain + ([("rounding" if kind == "nearest" else f"{kind}, rounding", kind) for kind in graphs] if rounding else [])
+class _Judge:
+    """SQNR of the outputs on held-out samples; the first of equals is the best."""
+
+    def __init__(
+        self, runtime: Runtime, reference: Sequence[Sequence[np.ndarray]], samples: Sequence[np.ndarray], threads: int
+    ) -> None:
+        self._runtime, self._reference, self._samples, self._threads = runtime, reference, samples, threads
+        self._judged: dict[str, float] = {}
+
+    def add(self, name: str, result: DynamicModel) -> None:
+        self._judged[name] = _sqnr_db(self._reference, _run(self._runtime, result.model, self._samples, self._threads))
+
+    @property
+    def best(self) -> str:
+        return max(self._judged, key=lambda name: -math.inf if math.isnan(self._judged[name]) else self._judged[name])
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        return tuple(Candidate(name, value) for name, value in self._judged.items())
 
 
 def _run(runtime: Runtime, model: onnx.ModelProto, samples: Sequence[np.ndarray], threads: int) -> list[list[np.ndarray]]:
