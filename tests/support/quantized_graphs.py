@@ -64,17 +64,20 @@ def finished(network: Network, *outputs: str) -> onnx.ModelProto:
 
 
 def quantized(
-    graph: onnx.ModelProto, folder: Path, *, keep_float: Mapping[str, str] | None = None, low: float = -1.0
+    graph: onnx.ModelProto,
+    folder: Path,
+    *,
+    keep_float: Mapping[str, str] | None = None,
+    samples: Sequence[np.ndarray] = (),
 ) -> QuantizedGraph:
     """
     Args:
-        low: Of the uniform samples; they end at 1.
+        samples: Uniform from -1 to 1 by default.
     """
     (entry,) = graph.graph.input
-    shape = [dim.dim_value or 2 for dim in entry.type.tensor_type.shape.dim]
-    samples = [np.random.default_rng(n).uniform(low, 1, shape).astype(np.float32) for n in range(3)]
+    samples = samples or _uniform([dim.dim_value or 2 for dim in entry.type.tensor_type.shape.dim])
     everything = place(graph, ONNXRUNTIME)
-    grids = _grids(graph, everything, samples)
+    grids = minmax_grids(graph, everything, samples)
     layers = find_layers(graph.graph, frozenset(everything.quantized))
     placement = place(graph, ONNXRUNTIME, keep_float)
     model = assemble(graph, placement, Fitted(grids, round_all_to_nearest(layers, grids)))
@@ -84,7 +87,12 @@ def quantized(
     return QuantizedGraph(graph, model, placement, report, kernels, samples)
 
 
-def _grids(graph: onnx.ModelProto, placement: Placement, samples: Sequence[np.ndarray]) -> dict[str, QParams]:
+def _uniform(shape: Sequence[int]) -> list[np.ndarray]:
+    return [np.random.default_rng(n).uniform(-1, 1, shape).astype(np.float32) for n in range(3)]
+
+
+def minmax_grids(graph: onnx.ModelProto, placement: Placement, samples: Sequence[np.ndarray]) -> dict[str, QParams]:
+    """Smallest and largest value of every tensor, seen in the runtime node by node; symmetric."""
     values = {name for node in graph.graph.node for name in node.output if name}
     opened = onnx.ModelProto()
     opened.CopyFrom(graph)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from onnx import numpy_helper
 
 from tests.support.architectures.network import Network
-from tests.support.quantized_graphs import finished, quantized
+from tests.support.quantized_graphs import RUNTIME, QuantizedGraph, finished, quantized
 
 KEPT = "for the test"
 
@@ -305,3 +306,42 @@ def test_attention_products_and_norms_stay_float_and_nothing_is_converted_twice(
     assert result.report.float_kernels == 2  # the products of two variables
     assert result.report.conversions == 4  # one QuantizeLinear per input of a layer; query, key and value share theirs
     assert result.report.surprises == ()
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(1 / 6, 0.5), (0.2, 0.5), (0.5, 0.0), (0.3, -0.2), (1.0, 2.0)])
+def test_hard_sigmoid_on_integers_is_hard_sigmoid(alpha, beta, tmp_path):
+    """Of the same rounded input, within a step of its output and the half step of the sum in between."""
+    n = network()
+    x = n.conv(n.input, 16)
+    y = n.node("HardSigmoid", x, alpha=alpha, beta=beta)
+    graph = finished(n, y, n.conv(y, 4))
+    result = quantized(graph, tmp_path)
+    assert result.kernels["QLinearAdd"] == 1
+    step = 1 / 255
+    assert _largest_error(result, y) <= 1.5 * step + alpha * _scale_of(result, x)
+
+
+def test_hard_swish_on_integers_is_hard_swish(tmp_path):
+    n = network()
+    x = n.conv(n.input, 16)
+    y = n.node("HardSwish", x)
+    result = quantized(finished(n, y, n.conv(y, 4)), tmp_path)
+    assert (result.kernels["QLinearAdd"], result.kernels["QLinearMul"]) == (1, 1)
+    largest = 127 * _scale_of(result, x)
+    gate = 0.5 / 255 + 0.5 * _scale_of(result, x) / 6  # rounding of the gate, of its input
+    assert _largest_error(result, y) <= largest * gate + 0.5 * _scale_of(result, x) + _scale_of(result, y)
+    assert result.sqnr()[0] > 30
+
+
+def _largest_error(result: QuantizedGraph, value: str) -> float:
+    position = [output.name for output in result.graph.graph.output].index(value)
+    wanted, got = (
+        np.stack([RUNTIME.open(model.SerializeToString()).run({"image": x})[position] for x in result.samples])
+        for model in (result.graph, result.model)
+    )
+    return float(np.abs(wanted - got).max())
+
+
+def _scale_of(result: QuantizedGraph, value: str) -> float:
+    (scale,) = [tensor for tensor in result.model.graph.initializer if tensor.name == f"{value}_scale"]
+    return float(numpy_helper.to_array(scale))

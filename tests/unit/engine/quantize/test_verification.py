@@ -15,7 +15,7 @@ from app.engine.quantize.layers import find_layers
 from app.engine.quantize.placement import ONNXRUNTIME, place
 from app.engine.quantize.verification import RUNS_IN_FLOAT, assemble_verified, verify
 from tests.support.architectures.network import Network
-from tests.support.quantized_graphs import _grids, finished
+from tests.support.quantized_graphs import finished, minmax_grids
 
 
 def chain() -> onnx.ModelProto:
@@ -28,7 +28,7 @@ def chain() -> onnx.ModelProto:
 def fitted_of(graph: onnx.ModelProto) -> Fitted:
     placement = place(graph, ONNXRUNTIME)
     samples = [np.random.default_rng(0).uniform(-1, 1, (2, 3, 16, 16)).astype(np.float32)]
-    grids = _grids(graph, placement, samples)
+    grids = minmax_grids(graph, placement, samples)
     return Fitted(grids, round_all_to_nearest(find_layers(graph.graph, frozenset(placement.quantized)), grids))
 
 
