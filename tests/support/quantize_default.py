@@ -14,11 +14,11 @@ import onnxruntime as ort
 from app.engine.calibration.collector import collect_statistics
 from app.engine.calibration.range_estimators import NEEDS_HISTOGRAM
 from app.engine.numerics.metrics import sqnr_db
-from app.engine.quantize.assembly import assemble
 from app.engine.quantize.default import DefaultFit, fit_default, observed_tensors
 from app.engine.quantize.placement import ONNXRUNTIME, Placement, place
 from app.engine.quantize.preparation import prepare_graph
-from app.engine.quantize.recipe import QuantizationSettings
+from app.engine.quantize.recipe import KernelReport, QuantizationSettings
+from app.engine.quantize.verification import assemble_verified
 from app.engine.runtimes import get_runtime
 from app.errors import WorkbenchError
 
@@ -31,6 +31,8 @@ class Quantized:
     prepared: onnx.ModelProto
     model: onnx.ModelProto
     placement: Placement
+    report: KernelReport
+    """What the engine says about the runtime's kernels."""
     fit: DefaultFit
 
     @property
@@ -78,8 +80,8 @@ def quantize_default(
         on_batch=lambda _seen: None,
     )
     fit = fit_default(runtime, prepared, statistics, samples, settings, threads=1)
-    placement = place(fit.graph, ONNXRUNTIME, fit.keep_float)
-    return Quantized(model, prepared, assemble(fit.graph, placement, fit.fitted), placement, fit)
+    verified = assemble_verified(fit.graph, ONNXRUNTIME, fit.keep_float, fit.fitted, folder)
+    return Quantized(model, prepared, verified.model, verified.placement, verified.report, fit)
 
 
 def outputs_of(model: onnx.ModelProto, samples: Sequence[np.ndarray]) -> dict[str, np.ndarray]:

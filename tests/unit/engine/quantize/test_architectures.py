@@ -100,6 +100,14 @@ def test_nothing_planned_as_float_is_quantized_behind_our_back(architecture, def
 
 
 @every_architecture()
+def test_the_engine_says_what_the_runtime_does(architecture, default, tmp_path):
+    quantized = default(architecture)
+    running = kernels(quantized.model, tmp_path)
+    assert quantized.report.integer_kernels == sum(running[kernel] for forms in INTEGER_KERNELS.values() for kernel in forms)
+    assert quantized.report.surprises == ()
+
+
+@every_architecture()
 def test_same_model_and_samples_give_the_same_bytes(architecture, default, tmp_path):
     again = quantize_default(architecture.build(), architecture.samples(CALIBRATION), tmp_path)
     assert again.bytes == default(architecture).bytes
