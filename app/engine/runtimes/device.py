@@ -6,10 +6,13 @@ import math
 import os
 import platform
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 INSTRUCTION_SETS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 """What decides which 8-bit and bfloat16 kernels exist, as /proc/cpuinfo spells it."""
+REVISION = ("cpu family", "model", "stepping", "CPU implementer", "CPU part")
+"""What tells processors apart that a virtual machine gives the same model name."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,27 @@ def read_device(root: Path = Path("/")) -> Device:
     )
 
 
+def fingerprint(runtime: str = "onnxruntime", root: Path = Path("/")) -> str:
+    """What decides which of two files is faster: processor, instruction sets, cores, version of the runtime; one line.
+
+    Measurements made under one fingerprint hold under the same one. `root` is where /proc and /sys are looked for.
+    """
+    device = read_device(root)
+    facts = _read_facts(root / "proc" / "cpuinfo")
+    revision = [f"{name} {facts[name]}" for name in REVISION if facts.get(name)]
+    cores = f"{device.cores} core{'' if device.cores == 1 else 's'}"
+    return ", ".join([device.cpu, *revision, *device.instruction_sets, cores, f"{runtime} {version(runtime)}"])
+
+
 def _read_cpu(cpuinfo: Path) -> tuple[str, frozenset[str]]:
     """Model name and flags of the first processor; ARM's cpuinfo has no model name and calls flags Features."""
+    facts = _read_facts(cpuinfo)
+    cpu = facts.get("model name") or platform.processor() or platform.machine()
+    return " ".join(cpu.split()), frozenset(facts.get("flags", facts.get("Features", "")).split())
+
+
+def _read_facts(cpuinfo: Path) -> dict[str, str]:
+    """What /proc/cpuinfo says of the first processor; empty where there is no such file."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -43,8 +65,7 @@ def _read_cpu(cpuinfo: Path) -> tuple[str, frozenset[str]]:
     for line in lines:
         name, _, value = line.partition(":")
         facts.setdefault(name.strip(), value.strip())
-    cpu = facts.get("model name") or platform.processor() or platform.machine()
-    return " ".join(cpu.split()), frozenset(facts.get("flags", facts.get("Features", "")).split())
+    return facts
 
 
 def _usable_cores(root: Path) -> int:

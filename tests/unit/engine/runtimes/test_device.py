@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from app.engine.runtimes.device import read_device
+from app.engine.runtimes.device import fingerprint, read_device
 
 
 def machine(root: Path, **files: str) -> Path:
@@ -25,6 +26,18 @@ def test_cpu_and_instruction_sets_come_from_cpuinfo(tmp_path: Path) -> None:
     device = read_device(machine(tmp_path, proc__cpuinfo=cpuinfo))
     assert device.cpu == "Intel(R) Xeon(R)"
     assert device.instruction_sets == ("avx2", "avx512_vnni", "amx_int8")
+
+
+def test_fingerprint_tells_devices_apart_by_what_decides_speed(tmp_path: Path) -> None:
+    def of(name: str, cpuinfo: str) -> str:
+        return fingerprint(root=machine(tmp_path / name, proc__cpuinfo=cpuinfo))
+
+    plain = "model name : AMD EPYC\ncpu family : 25\nmodel : 17\nflags : avx2 avx512_vnni\n"
+    assert of("a", plain) == of("b", plain + "\nmodel name : another core\n")
+    others = [plain.replace("17", "1"), plain.replace("avx512_vnni", ""), plain.replace("EPYC", "Ryzen"), ""]
+    assert len({of(str(number), text) for number, text in enumerate((plain, *others))}) == 5
+    assert of("c", plain).startswith("AMD EPYC, cpu family 25, model 17, avx2, avx512_vnni, ")
+    assert f"onnxruntime {version('onnxruntime')}" in of("d", "")
 
 
 def test_machine_without_proc_still_has_a_device(tmp_path: Path) -> None:
