@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from onnx import numpy_helper
 
+from app.engine.quantize.placement import ONNXRUNTIME, place
+from app.engine.quantize.tensors import plan_tensors
 from tests.support.architectures.network import Network
 from tests.support.quantized_graphs import RUNTIME, QuantizedGraph, finished, quantized
 
@@ -306,6 +308,19 @@ def test_attention_products_and_norms_stay_float_and_nothing_is_converted_twice(
     assert result.report.float_kernels == 2  # the products of two variables
     assert result.report.conversions == 4  # one QuantizeLinear per input of a layer; query, key and value share theirs
     assert result.report.surprises == ()
+
+
+@pytest.mark.parametrize("name", ["residual", "SiLU", "squeeze-and-excite, hard", "pyramid of poolings"])
+def test_any_group_can_be_put_back_to_float(name, tmp_path):
+    """The rest keeps its grids, and the runtime does what is planned."""
+    graph = between(INTEGER[name][0])
+    everything = place(graph, ONNXRUNTIME)
+    gridded = set(plan_tensors(graph, everything).gridded)
+    for group in everything.groups:
+        result = quantized(graph, tmp_path, keep_float={group: KEPT})
+        assert set(plan_tensors(graph, result.placement).gridded) <= gridded
+        assert result.report.surprises == (), group
+        assert min(result.sqnr_unoptimized()) > 60
 
 
 @pytest.mark.parametrize(("alpha", "beta"), [(1 / 6, 0.5), (0.2, 0.5), (0.5, 0.0), (0.3, -0.2), (1.0, 2.0)])
