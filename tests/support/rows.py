@@ -135,6 +135,11 @@ def store_project(
         session.flush()
         stored = [_store_variant(wb, session, row.id, view, sha) for view, sha in zip(views, verdicts, strict=True)]
         if all(view.paired is not None for view in views) and len(views) > 1:
+            for view, variant in zip(views, stored, strict=True):
+                if view.twin is not None and variant.run_id is not None:
+                    names = [stored[0].id, variant.id, "fp32-rewritten"]
+                    pairs = [views[0], view, replace(view, paired=view.twin)]
+                    _store_comparison(wb, session, row.id, pairs, names, run_id=variant.run_id)
             _store_comparison(wb, session, row.id, views, [variant.id for variant in stored])
         return StoredProject(
             id=row.id,
@@ -258,7 +263,8 @@ def store_predictions(wb: Workbench, view: VariantView) -> str:
 def _store_variant(wb: Workbench, session: Session, project_id: str, view: VariantView, predictions: str) -> Variant:
     is_original = view.method == "fp32"
     kind = "baseline" if is_original else "optimize"
-    settings = QuantizationSettings(method="accuracy-aware" if view.method == "int8-accuracy-aware" else "default")
+    usual = QuantizationSettings() if view.recipe is None else view.recipe.settings
+    settings = replace(usual, method="accuracy-aware" if view.method == "int8-accuracy-aware" else "default")
     now = utc_now()
     run = Run(
         id=new_id(),
@@ -288,6 +294,8 @@ def _store_variant(wb: Workbench, session: Session, project_id: str, view: Varia
     session.add(row)
     session.flush()
     run.result = {"variant_id": row.id, "limit": None if view.limit is None else to_json(view.limit)}
+    if view.seconds:
+        run.result["effort"] = {"seconds": view.seconds, "peak_memory_mb": 412.0}
     files = {"predictions.npz": predictions} if predictions else {}
     for measured, value in (("evaluation", view.evaluation), ("grid", view.grid)):
         if value is not None:
@@ -298,11 +306,13 @@ def _store_variant(wb: Workbench, session: Session, project_id: str, view: Varia
 
 
 def _store_comparison(
-    wb: Workbench, session: Session, project_id: str, views: Sequence[VariantView], ids: Sequence[str]
+    wb: Workbench, session: Session, project_id: str, views: Sequence[VariantView], ids: Sequence[str], run_id: str = ""
 ) -> None:
-    run = Run(id=new_id(), owner_id=wb.user_id, kind="compare", state="succeeded", project_id=project_id, params={})
-    session.add(run)
-    session.flush()
+    """run_id: of the run that measured it; a comparison of its own when empty."""
+    if not run_id:
+        run_id = new_id()
+        session.add(Run(id=run_id, owner_id=wb.user_id, kind="compare", state="succeeded", project_id=project_id, params={}))
+        session.flush()
     named = [replace(view.paired, name=name) for view, name in zip(views, ids, strict=True) if view.paired is not None]
     assert views[0].paired_setting is not None
     paired = PairedResult(
@@ -312,7 +322,7 @@ def _store_comparison(
         variants=tuple(named),
         environment=Environment(device=factories.a_device(), load_average=0.1, governor="performance"),
     )
-    session.add(Comparison(id=new_id(), project_id=project_id, run_id=run.id, data=to_json(paired)))
+    session.add(Comparison(id=new_id(), project_id=project_id, run_id=run_id, data=to_json(paired)))
 
 
 def _trial_json(trial: Any) -> dict[str, Any]:

@@ -121,6 +121,20 @@ def test_documentation_lists_every_route_without_loading_anything(client: TestCl
         ("POST", "/projects/x/optimize", {"settings": {"max_drop": 1e308}}, 422, "settings.max_drop", "max_drop"),
         ("POST", "/projects/x/optimize", {"settings": {"subset_size": 0}}, 422, "settings.subset_size", "subset_size"),
         ("POST", "/projects/x/optimize", {"settings": {"method": "best"}}, 422, "request.invalid", "settings.method"),
+        ("POST", "/projects/x/optimize", {"settings": {"speed": True}}, 422, "request.invalid", "settings.speed"),
+        ("POST", "/projects/x/optimize", {"settings": {"weight_bits": 6}}, 422, "request.invalid", "settings.weight_bits"),
+        ("POST", "/projects/x/optimize", {"settings": {"seed": -1}}, 422, "settings.seed", "seed"),
+        ("POST", "/projects/x/optimize", {"settings": {"keep_float": [""]}}, 422, "settings.keep_float", "keep_float"),
+        (
+            "POST",
+            "/projects/x/optimize",
+            {"settings": {"range_estimator": "kl"}},
+            422,
+            "settings.range_estimator",
+            "range_estimator",
+        ),
+        ("POST", "/pot", {"text": "{"}, 422, "pot.json", "line 1, column 2"),
+        ("POST", "/pot", {"text": "{}", "file": "x"}, 422, "request.invalid", "file"),
     ],
 )
 def test_mistakes_are_explained(
@@ -279,3 +293,15 @@ def test_a_page_of_another_site_changes_nothing(client: TestClient, wb: Workbenc
     response = client.delete(f"{V1}/models/{model_id}", headers={"Sec-Fetch-Site": "cross-site"})
     assert response.status_code == 403
     assert client.get(f"{V1}/models/{model_id}").status_code == 200
+
+
+def test_a_pot_file_becomes_settings_that_can_be_sent(client: TestClient, wb: Workbench) -> None:
+    text = (
+        '{"compression": {"algorithms": [{"name": "DefaultQuantization", "params": {"stat_subset_size": 64, "seed": 3}}]}} // x'
+    )
+    answer = client.post(f"{V1}/pot", json={"text": text}).json()
+    assert from_json(QuantizationSettings, answer["settings"]) == QuantizationSettings(subset_size=64, seed=3)
+    assert answer["notes"] == []
+    started = client.post(f"{V1}/projects/{store_project(wb).id}/optimize", json={"settings": answer["settings"]})
+    assert started.status_code == 202
+    assert started.json()["title"] == "INT8 Default · seed 3"

@@ -13,7 +13,7 @@ from app.services import runs
 from app.services.context import Workbench
 from app.web.pages.compare import guarded
 from tests.support import rows
-from tests.support.factories import HOSTILE, a_default, a_variant, an_accuracy_aware
+from tests.support.factories import HOSTILE, a_default, a_paired, a_told_recipe, a_variant, an_accuracy_aware
 from tests.support.pages import squeezed, whole_page
 
 
@@ -23,6 +23,17 @@ def test_all_variants_are_compared_against_fp32(wb: Workbench, client: TestClien
     text = squeezed(page.text)
     for shown in ("faster", "2.00× ± 0.03", "less accurate", "−1.8 ± 1.8 points", "smaller", "0.27×"):
         assert shown in text
+
+
+def test_what_was_done_stands_below_and_rewrites_of_fp32_in_the_table(wb: Workbench, client: TestClient) -> None:
+    told = a_default(recipe=a_told_recipe(), twin=a_paired(350.0, 1.1, name="fp32-rewritten"))
+    project = rows.store_project(wb, [a_variant(), an_accuracy_aware(), told])
+    text = squeezed(whole_page(client.get(f"/projects/{project.id}/compare").text).text)
+    assert "FP32, same rewrites" in text
+    assert "1.10× ± 0.03" in text
+    assert "What was done: INT8 Default" in text
+    assert "What was done: INT8 AccuracyAware" in text
+    assert "another range" in text
 
 
 def test_the_choice_is_in_the_url(wb: Workbench, client: TestClient) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.testclient import TestClient
 
+from app.engine.quantize.recipe import QuantizationSettings
 from app.services import runs
 from app.services.context import Workbench
 from tests.support import rows
@@ -19,7 +20,7 @@ RIGHT = {
     "preset": "performance",
     "subset_size": "300",
     "seed": "0",
-    "range_estimator": "minmax",
+    "range_estimator": "auto",
 }
 
 
@@ -136,3 +137,106 @@ def test_hostile_text_in_the_form_means_nothing(wb: Workbench, client: TestClien
     assert answer.status_code == 422
     assert "<script>alert" not in answer.text
     whole_page(answer.text)
+
+
+POT = """{ // as POT's own examples
+    "model": {"model_name": "mobilenet-v2"},
+    "compression": {"algorithms": [{
+        "name": "AccuracyAwareQuantization",
+        "params": {
+            "preset": "mixed", "stat_subset_size": 120, "maximal_drop": 0.005, "use_layerwise_tuning": true,
+            "activations": {"range_estimator": {"max": {"type": "quantile", "outlier_prob": 0.001}}},
+            "weights": {"granularity": "pertensor"},
+            "ignored": {"scope": ["head/conv", "<b>"]},
+        },
+    }]},
+}"""
+
+
+def is_open(html: str) -> bool:
+    return 'id="more" open' in html
+
+
+def test_who_never_opens_more_settings_gets_the_usual_ones(wb: Workbench, client: TestClient) -> None:
+    project = rows.store_project(wb)
+    html = client.get(f"/projects/{project.id}/optimize").text
+    assert not is_open(html)
+    answer = client.post(f"/projects/{project.id}/optimize", data={"method": "default"})
+    settings = runs.get_run(wb, answer.headers["Location"].removeprefix("/runs/")).settings
+    assert settings == QuantizationSettings()
+
+
+@pytest.mark.parametrize("way", ["pasted", "as a file"])
+def test_a_pot_file_fills_the_form_and_starts_nothing(wb: Workbench, client: TestClient, way: str) -> None:
+    project = rows.store_project(wb)
+    before = len(runs.list_runs(wb, project.id))
+    data, files = ({"pot": POT}, {}) if way == "pasted" else ({"pot": ""}, {"pot_file": ("pot.json", POT.encode())})
+    answer = client.post(f"/projects/{project.id}/optimize/pot", data=data, files=files or None)
+    assert answer.status_code == 200
+    page = whole_page(answer.text)
+    assert len(runs.list_runs(wb, project.id)) == before
+    assert is_open(answer.text)
+    kept = typed(page)
+    assert (kept["max_drop"], kept["subset_size"]) == ("0.5", "120")
+    for chosen in ("mixed", "per-tensor", "percentile:99.9"):
+        assert f'<option value="{chosen}" selected>' in answer.text
+    assert "head/conv\n&lt;b&gt;</textarea>" in answer.text
+    notes = squeezed(page.text)
+    assert "model: has no effect here" in notes
+    assert "compression.algorithms[0].params.use_layerwise_tuning: has no effect here" in notes
+    assert "Prepare samples" in notes  # with the plan
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("", "pot.json"), ("{", "pot.json"), ("{}", "pot.shape"), ('{"compression": {}}', "pot.algorithm")]
+)
+def test_a_pot_file_that_cannot_be_read_changes_nothing(wb: Workbench, client: TestClient, text: str, code: str) -> None:
+    project = rows.store_project(wb)
+    answer = client.post(f"/projects/{project.id}/optimize/pot", data={**RIGHT, "seed": "7", "pot": text})
+    assert answer.status_code == 422
+    page = whole_page(answer.text)
+    assert "#pot" in page.links
+    assert code in page.text
+    assert is_open(answer.text)
+    assert typed(page)["seed"] == "7"
+    assert f">\n{text}</textarea>" in answer.text.replace("&#34;", '"')
+
+
+def test_a_huge_pot_file_is_refused(wb: Workbench, client: TestClient) -> None:
+    project = rows.store_project(wb)
+    answer = client.post(f"/projects/{project.id}/optimize/pot", files={"pot_file": ("a.json", b" " * 300_000)})
+    assert answer.status_code == 422
+    assert "pot.too_large" in answer.text
+
+
+def test_all_more_settings_reach_the_run(wb: Workbench, client: TestClient) -> None:
+    project = rows.store_project(wb)
+    by_hand = {
+        "precision": "float16", "effort": "fast", "weight_granularity": "per-tensor", "weight_bits": "7",
+        "activations": "symmetric", "range_estimator": "percentile:99.9", "keep_float": "Gemm\r\nblock1/*\r\n",
+        "rounding": "off", "bias_correction": ["off", "on"], "alignment": "off", "speed_aware": "off",
+    }  # fmt: skip
+    answer = client.post(f"/projects/{project.id}/optimize", data={**RIGHT, **by_hand, "method": "default"})
+    settings = runs.get_run(wb, answer.headers["Location"].removeprefix("/runs/")).settings
+    assert settings == QuantizationSettings(
+        precision="float16", effort="fast", weight_granularity="per-tensor", weight_bits=7, activations="symmetric",
+        range_estimator="percentile:99.9", keep_float=("Gemm", "block1/*"), rounding=False, alignment=False, speed_aware=False,
+    )  # fmt: skip
+
+
+def test_mistakes_under_more_settings_open_it_and_carry_their_codes(wb: Workbench, client: TestClient) -> None:
+    project = rows.store_project(wb)
+    answer = client.post(f"/projects/{project.id}/optimize", data={**RIGHT, "keep_float": "a\x00b", "range_estimator": "best"})
+    assert answer.status_code == 422
+    text = squeezed(whole_page(answer.text).text)
+    assert is_open(answer.text)
+    assert "settings.keep_float" in text
+    assert "settings.range_estimator" in text
+
+
+def test_the_plan_is_asked_for_without_the_text_of_a_pot_file(wb: Workbench, client: TestClient) -> None:
+    project = rows.store_project(wb)
+    html = client.get(f"/projects/{project.id}/optimize").text
+    assert """hx-vals='{"pot": "", "pot_file": ""}'""" in html
+    first = html.index('type="submit"', html.index('class="grid g-main optimize"'))
+    assert "hidden>Start" in html[first : first + 40]  # what Enter presses in a field

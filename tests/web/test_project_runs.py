@@ -14,7 +14,7 @@ from app.services import projects, runs
 from app.services.context import Workbench
 from app.web.routes.runs import follow_run
 from tests.support import rows
-from tests.support.factories import HOSTILE, a_default, a_variant, trials
+from tests.support.factories import HOSTILE, a_default, a_told_recipe, a_variant, trials
 from tests.support.pages import fragment, squeezed, whole_page
 
 HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}
@@ -87,6 +87,39 @@ def test_an_outcome_is_judged_by_the_limit_of_its_run(wb: Workbench, client: Tes
 def test_not_faster_is_said(wb: Workbench, client: TestClient) -> None:
     project = rows.store_project(wb, [a_variant(), a_default(fps=310.0, ratio=0.93)])
     assert "Finished, not faster" in whole_page(client.get(f"/runs/{project.run_ids[1]}").text).text
+
+
+def test_not_faster_says_why_by_node_and_offers_fp32_first(wb: Workbench, client: TestClient) -> None:
+    slower = a_default(fps=310.0, ratio=0.93, recipe=a_told_recipe())
+    project = rows.store_project(wb, [a_variant(), slower])
+    page = whole_page(client.get(f"/runs/{project.run_ids[1]}").text)
+    text = squeezed(page.text)
+    assert "keep FP32" in text
+    assert "2 × slower in INT8 here" in text
+    assert "41 µs against 35 µs" in text
+    files = [link for link in page.links if link.endswith("/model.onnx")]
+    assert files == [f"/variants/{variant}/model.onnx" for variant in project.variant_ids]
+
+
+def test_a_finished_run_says_what_was_done(wb: Workbench, client: TestClient) -> None:
+    told = a_default(recipe=a_told_recipe(), seconds={"Calibrate": 12.0, "Quantize": 0.4})
+    project = rows.store_project(wb, [a_variant(), told])
+    html = client.get(f"/runs/{project.run_ids[1]}").text
+    text = squeezed(whole_page(html).text)
+    for said in (
+        "What was done", "98.2 %", "AveragePool as depthwise Conv 2 nodes", "final scores stay in float", "61.0 %",
+        "another range", "10 more groups make 4.5 % together.", "rounded: 29.3 dB (taken)", "Calibrate12 s",
+    ):  # fmt: skip
+        assert said in text
+    assert '<svg class="bar m-int8" width="62.0%"' in html
+
+
+def test_a_run_of_an_earlier_version_says_what_it_knows(wb: Workbench, client: TestClient) -> None:
+    project = rows.store_project(wb)
+    text = squeezed(whole_page(client.get(f"/runs/{project.run_ids[1]}").text).text)
+    assert "What was done" in text
+    assert "2 of 50 nodes stayed in float." in text
+    assert "Where the noise comes from" not in text
 
 
 def test_a_missed_limit_offers_another_try(wb: Workbench, client: TestClient) -> None:

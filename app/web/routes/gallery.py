@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.engine.numerics.intervals import Interval
+from app.services.done import Done, Judged, KeptGroup, KeptNode, NoiseRow
 from app.services.views import ErrorView, LogLine
 from app.web.templating import render
 
@@ -24,6 +25,7 @@ class GalleryPage:
     log: tuple[LogLine, ...]
     figure: dict[str, Any]
     run_states: dict[str, tuple[str, str]]
+    work: Done
 
 
 EXAMPLE_TIME = datetime(2026, 11, 23, 14, 24, 51, tzinfo=UTC)
@@ -57,6 +59,22 @@ EXAMPLE = GalleryPage(
         "revert": ("done", "5 put back"),
         "result": ("todo", "measure"),
     },
+    work=Done(
+        settings=("mixed", "7-bit weights"),
+        integer_share="98.2 %",
+        kernels=("52 of 53 operators with weights run in integer kernels, with 2 conversions between INT8 and float.",),
+        rewrites=(("AveragePool as depthwise Conv", ("pool5",)),),
+        kept=(KeptGroup("slower in INT8 here", (KeptNode("stem/conv", "41 µs against 35 µs"), KeptNode("stem/relu", ""))),),
+        kept_nodes=2,
+        nodes=51,
+        noise=(
+            NoiseRow("head/boxes", "Concat", 0.61, "61.0 %", 1.0, "left in float"),
+            NoiseRow("block5/add", "Add", 0.12, "12.0 %", 0.2, ""),
+        ),
+        noise_rest="12 more groups make 27.0 % together.",
+        candidates=(Judged("rounded", "29.3 dB", True), Judged("nearest", "26.9 dB", False)),
+        seconds=(("Calibrate", "12 s"), ("Quantize", "0.4 s")),
+    ),
 )
 
 

@@ -82,10 +82,11 @@ async def start_optimize(request: Request, wb: Wb, project_id: str) -> Response:
 @router.post("/{project_id}/optimize/pot")
 async def read_pot_file(request: Request, wb: Wb, project_id: str) -> Response:
     """Fills the form with the settings of a POT file, chosen or pasted. A file that cannot be read changes nothing of it."""
-    data = await request.form(max_files=1)
-    upload, text = data.get("pot_file"), text_of(data, "pot", "")
-    content = await upload.read(MAX_CHARS + 1) if isinstance(upload, UploadFile) and upload.filename else text
-    return await run_in_threadpool(_show_pot, request, wb, project_id, OptimizeForm.of(data), content)
+    async with request.form(max_files=1) as data:
+        upload, form = data.get("pot_file"), OptimizeForm.of(data)
+        pasted = text_of(data, "pot", "")
+        content = await upload.read(MAX_CHARS + 1) if isinstance(upload, UploadFile) and upload.filename else pasted
+    return await run_in_threadpool(_show_pot, request, wb, project_id, form, content)
 
 
 @router.post("/{project_id}/rename")

@@ -66,6 +66,15 @@ def test_without_labels_answers_are_compared(wb: Workbench) -> None:
     assert "the same answer as FP32 on 493 of 500 images" in view.sentence
 
 
+def test_fp32_with_the_same_rewrites_is_a_row(wb: Workbench) -> None:
+    told = factories.a_default(twin=factories.a_paired(350.0, 1.1, name="fp32-rewritten"))
+    project = store_project(wb, [factories.a_variant(), factories.an_accuracy_aware(), told])
+    view = comparisons.compare(wb, project.id)
+    row = next(row for row in view.rows if row.measure == "FP32, same rewrites")
+    assert {cell.word: cell.value for cell in row.cells} == {"faster": "1.10× ± 0.03", "not measured": "–"}
+    assert view.measured_together  # the twin is no variant and no part of the choice
+
+
 def test_the_original_alone(wb: Workbench) -> None:
     view = comparisons.compare(wb, store_project(wb, (factories.a_variant(),)).id)
     assert view.rows == ()

@@ -66,6 +66,24 @@ def test_it_says_what_the_pages_say(wb: Workbench) -> None:
     assert "onnxruntime 1.32.0 on Intel Xeon, 4 cores" in text
 
 
+def test_it_says_what_was_done(wb: Workbench) -> None:
+    told = factories.a_default(recipe=factories.a_told_recipe(), seconds={"Calibrate": 12.0})
+    html = project_report(wb, store_project(wb, [factories.a_variant(), told]).id)
+    text = parse(html).text
+    for said in (
+        "What was done: INT8 Default", "98.2 %", "AveragePool as depthwise Conv", "slower in INT8 here", "41 µs against 35 µs",
+        "another range", "61.0 %", "10 more groups make 4.5 % together.", "29.3 dB", "Calibrate: 12 s",
+    ):  # fmt: skip
+        assert said in text
+    assert '<rect width="100.0" height="8"/>' in html
+
+
+def test_an_old_recipe_is_reported_too(wb: Workbench) -> None:
+    text = parse(project_report(wb, store_project(wb).id)).text
+    assert "2 of 50 nodes stayed in float." in text
+    assert "Where the noise comes from" not in text
+
+
 def test_names_are_text(wb: Workbench) -> None:
     project = store_project(wb, name=factories.HOSTILE)
     page = parse(project_report(wb, project.id))

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from app.engine.accuracy_aware.verdict import LimitVerdict
-from app.services.run_sentences import kept_in_float, run_saying, run_title
-from app.services.sentences import limit_words, project_saying, variant_sentence
+from app.engine.quantize.recipe import QuantizationSettings
+from app.services.run_sentences import kept_in_float, optimized_saying, run_saying, run_title
+from app.services.sentences import limit_words, project_saying, twin_clause, variant_sentence
 from app.services.views import VariantView
 from tests.support import factories
 from tests.support.factories import a_default, a_trial, a_variant, an_accuracy_aware
@@ -210,3 +211,38 @@ def test_kept_layers_are_counted() -> None:
     everything = a_default(recipe=factories.a_recipe(kept_in_float={}))
     assert kept_in_float(everything) == "All 48 nodes that can be are in INT8."
     assert kept_in_float(a_variant()) == ""
+
+
+def test_not_faster_says_why_and_offers_fp32() -> None:
+    slower = with_ratio(a_default(**UNCHANGED, recipe=factories.a_told_recipe()), 0.9, 0.02)
+    said = optimized_saying(slower, None, "FP32")
+    assert said.sentence.startswith("INT8 Default is slower (0.90× ± 0.02)")
+    assert said.detail == (
+        "It is not measurably faster than FP32 on this CPU: keep FP32, unless the size counts. "
+        "98.2 % of the multiply-adds run in integer kernels. "
+        "In float stay 2 × slower in INT8 here, 1 × final scores stay in float."
+    )
+    project = project_saying((a_variant(), slower), a_variant(), 1.0)
+    assert "the float model stays" in project.sentence
+    assert "2 × slower in INT8 here" in project.detail
+
+
+def test_not_faster_without_a_told_reason() -> None:
+    silent = with_ratio(a_default(**UNCHANGED, recipe=None), 1.0, 0.01)
+    assert optimized_saying(silent, None, "FP32").detail == (
+        "It is not measurably faster than FP32 on this CPU: keep FP32, unless the size counts."
+    )
+
+
+@pytest.mark.parametrize(("ratio", "said"), [(1.1, "The same exact rewrites alone make FP32 1.10× faster."), (1.01, "")])
+def test_int8_is_not_praised_for_rewrites(ratio: float, said: str) -> None:
+    told = a_default(**UNCHANGED, twin=factories.a_paired(350.0, ratio, name="fp32-rewritten"))
+    assert twin_clause(told) == said
+    assert optimized_saying(told, None, "FP32").detail.startswith(said)
+
+
+def test_settings_stand_in_the_title_of_a_run() -> None:
+    settings = QuantizationSettings(preset="mixed", weight_bits=7)
+    assert run_title("optimize", settings) == "INT8 Default · mixed · 7-bit weights"
+    aware = replace(settings, method="accuracy-aware", preset="performance")
+    assert run_title("optimize", aware) == "AccuracyAware, limit 1.0 point · 7-bit weights"
