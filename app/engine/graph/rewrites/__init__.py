@@ -17,6 +17,8 @@ import onnx
 
 from app.engine.graph.rewrites.affine import fold_affine_before, fold_affine_behind
 from app.engine.graph.rewrites.hard_sigmoid import fuse_hard_sigmoid
+from app.engine.graph.rewrites.normalization import convolve_normalizations
+from app.engine.graph.rewrites.piecewise import merge_limits, uniform_slopes
 from app.engine.graph.rewrites.pixels import PixelGrid, PixelScale, center_pixels, pixel_grid
 from app.engine.graph.rewrites.pooling import convolve_averages, globalize_averages
 from app.engine.graph.types import infer_types
@@ -51,11 +53,14 @@ class Rewrite:
 
 
 EXACT = (
+    Rewrite("limits as one Clip or Relu", merge_limits),
+    Rewrite("PRelu of one slope as LeakyRelu", uniform_slopes),
     Rewrite("hard-swish and hard-sigmoid fused", fuse_hard_sigmoid),
     Rewrite("means over space as GlobalAveragePool", globalize_averages),
     Rewrite("AveragePool as depthwise Conv", convolve_averages),
     Rewrite("constants behind a layer folded into it", fold_affine_behind),
     Rewrite("constants in front of a layer folded into it", fold_affine_before),
+    Rewrite("BatchNormalization as depthwise Conv", convolve_normalizations),
 )
 
 
