@@ -38,7 +38,8 @@ from app.engine.quantize.dynamic_graph import write_dynamic
 from app.engine.quantize.layers import Layer, find_layers
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.quantize.recurrent import why_not_lstm
-from app.engine.quantize.weights import largest_weight, round_to_nearest, weight_scales
+from app.engine.quantize.safe_pairs import safe_scales
+from app.engine.quantize.weights import round_to_nearest, weight_scales
 
 SMALLEST_WEIGHT = 4096
 """K N below which the product costs less than quantizing its input (measured for 1 to 128 rows: 0.9 x of FP32)."""
@@ -60,6 +61,8 @@ class DynamicModel:
     """Node names in graph order."""
     kept_in_float: dict[str, str]
     """Every other node that computes: name -> reason."""
+    rows_q: dict[str, np.ndarray]
+    """Node name -> int8 weights (N, K), of MatMul and Gemm."""
 
 
 def quantize_dynamic(
@@ -90,22 +93,22 @@ def quantize_dynamic(
     layers = find_layers(prepared.graph, chosen)
     rows_q = {name: _rows_q(layer, settings, rounded or {}) for name, layer in layers.items()}
     scales = {name: dynamic_scales(layer, settings) for name, layer in layers.items()}
-    model = write_dynamic(prepared, chosen, layers, rows_q, scales, largest_weight(settings.weight_bits))
+    model = write_dynamic(prepared, chosen, layers, rows_q, scales, safe=settings.weight_bits == 7)
     ordered = tuple(node.name for node in prepared.graph.node if node.name in chosen)
-    return DynamicModel(model, ordered, reasons)
+    return DynamicModel(model, ordered, reasons, rows_q)
 
 
 def dynamic_scales(layer: Layer, settings: QuantizationSettings) -> np.ndarray:
     """(N,) float32, or () per tensor. The bias stays float, so it sets no limit."""
     no_bias_limit = np.float32(np.inf)
-    per_channel = settings.weight_granularity == "per-channel"
-    return weight_scales(layer, no_bias_limit, per_channel=per_channel, qmax=largest_weight(settings.weight_bits))
+    scales = weight_scales(layer, no_bias_limit, per_channel=settings.weight_granularity == "per-channel")
+    return safe_scales(layer, scales) if settings.weight_bits == 7 else scales
 
 
 def _rows_q(layer: Layer, settings: QuantizationSettings, rounded: Mapping[str, np.ndarray]) -> np.ndarray:
     if layer.node in rounded:
         return rounded[layer.node]
-    return round_to_nearest(layer.rows, dynamic_scales(layer, settings), largest_weight(settings.weight_bits))
+    return round_to_nearest(layer.rows, dynamic_scales(layer, settings))
 
 
 def _why_not(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> str | None:

@@ -20,7 +20,8 @@ def write_dynamic(
     layers: Mapping[str, Layer],
     rows_q: Mapping[str, np.ndarray],
     scales: Mapping[str, np.ndarray],
-    qmax: int,
+    *,
+    safe: bool,
 ) -> onnx.ModelProto:
     """A new model.
 
@@ -28,9 +29,9 @@ def write_dynamic(
         chosen: Names of the nodes that become integer: those of `layers`, and LSTMs.
         rows_q: Node name -> int8 weights (N, K).
         scales: Node name -> (N,) or () float32.
-        qmax: Largest weight of an LSTM.
+        safe: Whether the weights of an LSTM must be safe on CPUs whose products saturate (safe_pairs.py).
     """
-    writer = _Writer(prepared, layers, rows_q, scales, qmax)
+    writer = _Writer(prepared, layers, rows_q, scales, safe=safe)
     for node in prepared.graph.node:
         writer.add(node, quantize=node.name in chosen)
     return writer.model()
@@ -45,9 +46,10 @@ class _Writer:
         layers: Mapping[str, Layer],
         rows_q: Mapping[str, np.ndarray],
         scales: Mapping[str, np.ndarray],
-        qmax: int,
+        *,
+        safe: bool,
     ) -> None:
-        self._prepared, self._layers, self._rows_q, self._scales, self._qmax = prepared, layers, rows_q, scales, qmax
+        self._prepared, self._layers, self._rows_q, self._scales, self._safe = prepared, layers, rows_q, scales, safe
         self._float = {tensor.name: numpy_helper.to_array(tensor) for tensor in prepared.graph.initializer}
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
@@ -58,7 +60,7 @@ class _Writer:
         if not quantize:
             self._nodes.append(node)
         elif node.op_type == "LSTM":
-            written, constants = quantize_lstm(node, self._float, self._qmax)
+            written, constants = quantize_lstm(node, self._float, safe=self._safe)
             self._nodes.append(written)
             for name, values in constants.items():
                 self._constant(name, values)

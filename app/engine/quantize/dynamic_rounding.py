@@ -14,8 +14,8 @@ from app.engine.quantize.dynamic import dynamic_scales
 from app.engine.quantize.layers import Layer, find_layers
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.quantize.rounding import round_with_moments
+from app.engine.quantize.safe_pairs import tame_pairs
 from app.engine.quantize.value_reader import ValueReader
-from app.engine.quantize.weights import largest_weight
 from app.engine.runtimes.base import Runtime
 
 MOMENTS_BUDGET_BYTES = 256 * 2**20
@@ -50,9 +50,10 @@ def _round_together(layers: Sequence[Layer], moments: np.ndarray, settings: Quan
     """All that read one value as one matrix: its moments are inverted once."""
     rows = np.concatenate([layer.rows for layer in layers])
     scales = np.concatenate([np.broadcast_to(dynamic_scales(layer, settings), (layer.channels,)) for layer in layers])
-    together = round_with_moments(rows, scales, moments, largest_weight(settings.weight_bits))
+    together = round_with_moments(rows, scales, moments)
     ends = np.cumsum([layer.channels for layer in layers])[:-1]
-    return {layer.node: part for layer, part in zip(layers, np.split(together, ends), strict=True)}
+    parts = zip(layers, np.split(together, ends), strict=True)
+    return {layer.node: tame_pairs(layer, part) if settings.weight_bits == 7 else part for layer, part in parts}
 
 
 def _affordable(widths: Mapping[str, int]) -> Iterator[list[str]]:

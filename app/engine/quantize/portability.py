@@ -84,5 +84,5 @@ def _sentences(risky: Sequence[LayerRisk], total: int, *, saturates_here: bool) 
             f"at worst {100 * (risky[0].outputs_hit or 0.0):.2g} % ({risky[0].node})."
         )
     here = "This device is one of them" if saturates_here else "This device is not one of them"
-    told.append(f"{here}. Weights of 7 bits avoid it, and round more coarsely everywhere.")
+    told.append(f"{here}. Weights of 7 bits avoid it, and round more coarsely.")
     return tuple(told)

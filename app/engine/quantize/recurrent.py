@@ -16,10 +16,11 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from app.engine.quantize.safe_pairs import safe_row_scales
+from app.engine.quantize.weights import QMAX, SMALLEST_WEIGHT_SCALE
 from app.errors import WorkbenchError
 
 MICROSOFT = "com.microsoft"
-SMALLEST_SCALE = 1e-9
 
 NOT_CONSTANT = "its weights are not constant"
 NOT_FLOAT32 = "its weights are not float32"
@@ -40,7 +41,7 @@ def why_not_lstm(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]
 
 
 def quantize_lstm(
-    node: onnx.NodeProto, constants: Mapping[str, np.ndarray], qmax: int
+    node: onnx.NodeProto, constants: Mapping[str, np.ndarray], *, safe: bool
 ) -> tuple[onnx.NodeProto, dict[str, np.ndarray]]:
     """The integer node and its constants by name.
 
@@ -49,7 +50,7 @@ def quantize_lstm(
     """
     made: dict[str, np.ndarray] = {}
     for letter, source in zip("WR", node.input[1:3], strict=True):
-        w_q, scale = _round(constants[source], node.name, qmax)
+        w_q, scale = _round(constants[source], node.name, safe=safe)
         made[f"{node.name}_{letter}_q"] = w_q
         made[f"{node.name}_{letter}_scale"] = scale
         made[f"{node.name}_{letter}_zero_point"] = np.zeros(scale.shape, np.int8)
@@ -66,7 +67,7 @@ def quantize_lstm(
     return written, made
 
 
-def _round(weight: np.ndarray, node: str, qmax: int) -> tuple[np.ndarray, np.ndarray]:
+def _round(weight: np.ndarray, node: str, *, safe: bool) -> tuple[np.ndarray, np.ndarray]:
     """(D, 4H, K) float32 -> (D, K, 4H) int8 and scales (D, 4H)."""
     if not np.isfinite(weight).all():
         raise WorkbenchError(
@@ -75,6 +76,8 @@ def _round(weight: np.ndarray, node: str, qmax: int) -> tuple[np.ndarray, np.nda
             where=node,
             hint="Check the export; the FP32 model gives NaN, too.",
         )
-    scale = np.maximum(np.abs(weight).max(axis=2) / qmax, SMALLEST_SCALE).astype(np.float32)
-    steps = np.clip(np.rint(weight / scale[:, :, None]), -qmax, qmax)
+    scale = np.maximum(np.abs(weight).max(axis=2) / QMAX, SMALLEST_WEIGHT_SCALE).astype(np.float32)
+    if safe:
+        scale = np.stack([safe_row_scales(*direction) for direction in zip(weight, scale, strict=True)])
+    steps = np.clip(np.rint(weight / scale[:, :, None]), -QMAX, QMAX)
     return np.ascontiguousarray(steps.transpose(0, 2, 1)).astype(np.int8), scale

@@ -53,7 +53,7 @@ def layer_risk(layer: Layer, rows_q: np.ndarray, grid: QParams | None = None, pa
         patches: (G, n, K) float32, sampled inputs of each group's weights (`patches.sample_rows`).
     """
     none_hit = None if patches is None or grid is None else 0.0
-    if layer.depthwise and layer.channels == layer.groups:
+    if never_saturates(layer):
         return LayerRisk(layer.node, 0.0, none_hit)
     weights = _pairs(layer, rows_q).reshape(layer.groups, layer.channels // layer.groups, -1, 2)  # (G, C/G, P, 2)
     if patches is None or grid is None:
@@ -68,14 +68,36 @@ def layer_risk(layer: Layer, rows_q: np.ndarray, grid: QParams | None = None, pa
     return LayerRisk(layer.node, float(risky.mean()), hits / (layer.channels * patches.shape[1]))
 
 
-def _pairs(layer: Layer, rows: np.ndarray) -> np.ndarray:
-    """(…, K) integers in the file's order -> (…, P, 2) int32 in the kernel's, K even or padded with 0."""
-    if layer.op_type == "Conv":
-        taps = int(np.prod(layer.weight.shape[2:]))
-        rows = rows.reshape(*rows.shape[:-1], -1, taps).swapaxes(-1, -2).reshape(rows.shape)
+def in_kernel_order(layer: Layer, rows: np.ndarray) -> np.ndarray:
+    """(…, K) in the file's order -> (…, K) as the kernel reads them: all channels of a tap, then the next tap."""
+    if layer.op_type != "Conv":
+        return rows
+    taps = int(np.prod(layer.weight.shape[2:]))
+    return rows.reshape(*rows.shape[:-1], -1, taps).swapaxes(-1, -2).reshape(rows.shape)
+
+
+def in_file_order(layer: Layer, rows: np.ndarray) -> np.ndarray:
+    """The way back."""
+    if layer.op_type != "Conv":
+        return rows
+    taps = int(np.prod(layer.weight.shape[2:]))
+    return rows.reshape(*rows.shape[:-1], taps, -1).swapaxes(-1, -2).reshape(rows.shape)
+
+
+def pairs_of(rows: np.ndarray) -> np.ndarray:
+    """(…, K) in the kernel's order -> (…, P, 2), an odd K padded with 0."""
     if rows.shape[-1] % 2:
         rows = np.pad(rows, [*[(0, 0)] * (rows.ndim - 1), (0, 1)])
-    return rows.reshape(*rows.shape[:-1], -1, 2).astype(np.int32)
+    return rows.reshape(*rows.shape[:-1], -1, 2)
+
+
+def never_saturates(layer: Layer) -> bool:
+    """Depthwise kernels multiply in 32 bits."""
+    return layer.depthwise and layer.channels == layer.groups
+
+
+def _pairs(layer: Layer, rows: np.ndarray) -> np.ndarray:
+    return pairs_of(in_kernel_order(layer, rows)).astype(np.int32)
 
 
 def _at_risk(weights: np.ndarray, low: int, high: int) -> np.ndarray:

@@ -16,6 +16,8 @@ from app.engine.quantize.dynamic_default import DynamicFit, fit_dynamic
 from app.engine.quantize.dynamic_verification import verify_dynamic
 from app.engine.quantize.exclusions import kept_by_request
 from app.engine.quantize.fitting import FITTING_SAMPLES, HELD_OUT_SAMPLES, Candidate
+from app.engine.quantize.layers import find_layers
+from app.engine.quantize.portability import Portability, assess
 from app.engine.quantize.preparation import prepare_graph
 from app.engine.quantize.recipe import KernelReport, QuantizationSettings, Recipe
 from app.engine.records import to_json
@@ -51,8 +53,9 @@ def run(spec: Spec, context: StageContext) -> Result:
     """
     prepared = prepare_graph(spec.model, context.folder / "prepared.onnx")
     numbers, samples = _samples(spec, prepared)
+    runtime = get_runtime("onnxruntime")
     fit = fit_dynamic(
-        get_runtime("onnxruntime"),
+        runtime,
         prepared,
         samples,
         spec.settings,
@@ -69,8 +72,10 @@ def run(spec: Spec, context: StageContext) -> Result:
     target = context.folder / "model.onnx"
     target.write_bytes(fit.result.model.SerializeToString(deterministic=True))
     kernels = verify_dynamic(fit.graph, fit.result, context.folder)
+    layers = find_layers(fit.graph.graph, frozenset(fit.result.quantized))
+    portability = assess(runtime, fit.graph, layers, fit.result.rows_q, {}, (), threads=context.threads)
     context.report(Progress(1, 1, _in_words(fit, kernels)))
-    return Result(_recipe(spec, numbers, fit, kernels), fit.candidates, fit.chosen, target.stat().st_size)
+    return Result(_recipe(spec, numbers, fit, kernels, portability), fit.candidates, fit.chosen, target.stat().st_size)
 
 
 def _samples(spec: Spec, prepared: onnx.ModelProto) -> tuple[tuple[int, ...], list[np.ndarray]]:
@@ -81,7 +86,7 @@ def _samples(spec: Spec, prepared: onnx.ModelProto) -> tuple[tuple[int, ...], li
         return numbers, list(batches(pixels, numbers, spec.preprocessing, prepared))
 
 
-def _recipe(spec: Spec, numbers: tuple[int, ...], fit: DynamicFit, kernels: KernelReport) -> Recipe:
+def _recipe(spec: Spec, numbers: tuple[int, ...], fit: DynamicFit, kernels: KernelReport, portability: Portability) -> Recipe:
     migrated = fit.migration.migrated if fit.migration is not None else ()
     return Recipe(
         product_version=__version__,
@@ -95,6 +100,7 @@ def _recipe(spec: Spec, numbers: tuple[int, ...], fit: DynamicFit, kernels: Kern
         details={
             "weights": {"chosen": fit.chosen, "candidates": [to_json(candidate) for candidate in fit.candidates]},
             "migration": [to_json(group) for group in migrated],
+            "portability": to_json(portability),
         },
     )
 

@@ -155,12 +155,23 @@ def test_a_request_keeps_a_product_in_float():
     assert result.kept_in_float["mlp0_up"] == "as asked"
 
 
-@pytest.mark.parametrize(("bits", "largest"), [(8, 127), (7, 64)])
-def test_weights_use_the_range_of_their_bits(bits, largest):
-    settings = QuantizationSettings(weight_bits=bits)
-    for model in (encoder(SHAPE), recurrent("LSTM")):
-        constants = [numpy_helper.to_array(tensor) for tensor in quantize_dynamic(model, settings).model.graph.initializer]
-        assert max(np.abs(values.astype(int)).max() for values in constants if values.dtype == np.int8) == largest
+def pair_sums(weight: np.ndarray) -> np.ndarray:
+    """Of (…, K, N) int8: |w[2k] + w[2k+1]|."""
+    return np.abs(weight.astype(int)[..., 0::2, :] + weight[..., 1::2, :])
+
+
+@pytest.mark.parametrize("rounding", [False, True])
+def test_with_7_bits_no_pair_of_products_passes_16_bits(rounding):
+    shape = EncoderShape(layers=1)
+    inputs = encoder_inputs(shape, 6) if rounding else []
+    largest = {}
+    for bits in (7, 8):
+        settings = QuantizationSettings(weight_bits=bits, alignment=False)
+        products = fit_dynamic(RUNTIME, encoder(shape), inputs, settings, threads=1).result
+        cells = quantize_dynamic(recurrent("LSTM"), settings)
+        constants = [numpy_helper.to_array(tensor) for each in (products, cells) for tensor in each.model.graph.initializer]
+        largest[bits] = [pair_sums(values).max() for values in constants if values.dtype == np.int8 and values.size > 1000]
+    assert max(largest[7]) <= 128 < min(largest[8])
 
 
 def test_an_input_of_zeros_gives_the_bias():

@@ -10,12 +10,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from onnx import helper, numpy_helper
 
 from app.engine.numerics.affine import QParams, quantize
 from app.engine.quantize.layers import Layer
 from app.engine.quantize.patches import sample_rows
 from app.engine.quantize.portability import assess
+from app.engine.quantize.safe_pairs import LARGEST_PAIR, safe_scales, tame_pairs
 from app.engine.quantize.saturation import layer_risk, saturates
 from app.engine.quantize.weights import largest_weight, round_to_nearest, weight_scales
 from app.engine.runtimes import get_runtime
@@ -32,8 +36,8 @@ def layer_of(weight: np.ndarray, *, op_type: str = "Conv", groups: int = 1, name
 
 
 def rounded(layer: Layer, bits: int = 8) -> np.ndarray:
-    qmax = largest_weight(bits)
-    return round_to_nearest(layer.rows, weight_scales(layer, np.float32(1), qmax=qmax), qmax)
+    scales = weight_scales(layer, np.float32(1))
+    return round_to_nearest(layer.rows, safe_scales(layer, scales) if bits == 7 else scales)
 
 
 def emulated_share(layer: Layer, rows_q: np.ndarray, codes: np.ndarray) -> float:
@@ -76,11 +80,47 @@ def test_with_7_bits_nothing_is_at_risk(name):
     assert layer_risk(layer, rounded(layer, 7)).pairs == 0
 
 
+WEIGHTS = st.tuples(st.integers(1, 4), st.integers(1, 5), st.just(2), st.just(3))
+
+
+@given(weight=arrays(np.float32, WEIGHTS, elements=st.floats(-1, 1, width=32)))
+def test_safe_scales_make_no_pair_that_saturates_and_are_at_most_twice_as_coarse(weight):
+    layer = layer_of(weight)
+    scales = weight_scales(layer, np.float32(1))
+    safe = safe_scales(layer, scales)
+    assert layer_risk(layer, round_to_nearest(layer.rows, safe)).pairs == 0
+    assert (safe >= scales).all()
+    assert (safe <= 2.001 * scales).all()
+
+
+@given(rows_q=arrays(np.int8, st.tuples(st.integers(1, 4), st.sampled_from([9, 18, 27])), elements=st.integers(-127, 127)))
+def test_tamed_pairs_do_not_saturate_and_the_others_stay(rows_q):
+    layer = layer_of(np.ones((len(rows_q), rows_q.shape[1] // 9, 3, 3)))
+    tamed = tame_pairs(layer, rows_q)
+    assert layer_risk(layer, tamed).pairs == 0
+    np.testing.assert_array_equal(np.sign(tamed), np.sign(rows_q))
+    if layer_risk(layer, rows_q).pairs == 0:
+        np.testing.assert_array_equal(tamed, rows_q)
+
+
+def test_safe_pairs_cost_less_than_7_bits():
+    """Two largest weights of one sign seldom form a pair, so scales grow by less than the 2 of 7 bits."""
+    layer = CASES["3x3"]
+    scales = weight_scales(layer, np.float32(1))
+    sevenths = weight_scales(layer, np.float32(1), qmax=largest_weight(7))
+    noises = []
+    for chosen in (sevenths, safe_scales(layer, scales)):
+        noise = layer.rows - round_to_nearest(layer.rows, chosen) * chosen[:, None]
+        noises.append(np.square(noise).mean())
+    assert noises[1] < 0.7 * noises[0]
+
+
 def test_7_bits_are_as_wide_as_they_can_be():
     """One step more, and two full codes pass 16 bits."""
     layer = layer_of(np.ones((32, 8)), op_type="MatMul")
-    assert layer_risk(layer, np.full((8, 32), 64, np.int8)).pairs == 0
-    assert layer_risk(layer, np.full((8, 32), 65, np.int8)).pairs == 1
+    for steps, pairs in ((largest_weight(7), 0), (largest_weight(7) + 1, 1)):
+        assert layer_risk(layer, np.full((8, 32), steps, np.int8)).pairs == pairs
+    assert 2 * largest_weight(7) == LARGEST_PAIR
 
 
 def test_depthwise_layers_have_other_instructions():

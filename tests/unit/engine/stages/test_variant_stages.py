@@ -57,6 +57,7 @@ def test_a_vision_transformer_in_dynamic_int8(tmp_path, model, pixels):
     assert recipe.details["weights"]["chosen"] == result.chosen
     assert "migration" in result.chosen
     assert len(recipe.details["migration"]) >= 4
+    assert "without VNNI" in recipe.details["portability"]["sentences"][0]
     assert reported[-1].message.startswith("12 layers in dynamic INT8; weights: migration")
 
 
