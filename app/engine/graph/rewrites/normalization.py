@@ -4,7 +4,7 @@
 
 Nets that normalize in front of the activation (DenseNet, pre-activation ResNets) keep one between every Concat or Add and its
 Relu. BatchNormalization has no integer kernel; as a Conv it has one, takes the Relu in, and loses nothing: each channel's only
-weight is exactly 127 times its scale. Dense block of 6 layers in onnxruntime: INT8 1.14 to 1.17 times as fast, FP32 1.00 to 1.02.
+weight is exactly 127 times its scale. Dense block of 6 layers in onnxruntime: INT8 1.14 to 1.17 x, FP32 1.00 to 1.02 x.
 Left alone: in front of the first layer (few channels), and other ranks than images have.
 """
 
