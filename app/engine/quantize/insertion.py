@@ -5,6 +5,7 @@
     weight of a placed layer int8 constant -> DequantizeLinear -> layer
     bias                     int32 constant -> DequantizeLinear(scale s_x s_w) -> layer
     1x1 Conv without a grid  Gemm over its pixels, with float output (pointwise.py)
+    ConvTranspose            1x1 Conv, then pixels from channels (upsampling.py)
 
 Every consumer reads x_dq, a float one too: one that read x itself would force the producer into float (placement.md §1, "one
 tensor, several consumers"); so do graph outputs and subgraphs. Relu and Clip that only cut what the grid cuts anyway are
@@ -23,6 +24,7 @@ from app.engine.quantize.pointwise import is_pointwise, write_pointwise
 from app.engine.quantize.qdq_writer import QdqWriter
 from app.engine.quantize.support import GraphFacts, read_by_subgraphs
 from app.engine.quantize.tensors import TensorPlan
+from app.engine.quantize.upsampling import write_upsampling
 from app.engine.quantize.weights import QuantizedLayer
 
 
@@ -84,6 +86,10 @@ class _Insertion:
         grid = self._grids.get(node.input[0])
         if grid is not None and rewritten.output[0] not in self._grids and is_pointwise(node, self._facts):
             write_pointwise(node, layer, rewritten.input[0], grid, self._facts, self._writer)
+            return
+        target = self._grids.get(_last(self._renamed, node.output[0]))
+        if node.op_type == "ConvTranspose" and target is not None:
+            write_upsampling(node, layer, rewritten.input[0], target, rewritten.output[0], self._facts, self._writer)
             return
         self._replace_constants(rewritten, layer)
         self._writer.nodes.append(rewritten)

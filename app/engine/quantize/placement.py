@@ -3,7 +3,7 @@
 A profile lists what has integer kernels *there* (placement.md §1, §9): quantizing anything else only adds conversions.
 Here the onnxruntime profile. Roles:
 
-    weighted      Conv, Gemm, MatMul with constant weights: where the time goes; INT8 starts and ends here
+    weighted      Conv, ConvTranspose, Gemm, MatMul with constant weights: where the time goes; INT8 starts and ends here
     elementwise   integer kernels that keep a chain of weighted nodes integer (Add of two branches, Concat, …)
     carrying      moves or selects values, so output and input share scale and zero point (MaxPool, Reshape, …)
     folded        disappears into the producer's output range (Relu, Clip)

@@ -25,7 +25,7 @@ class Profile:
 
 ONNXRUNTIME = Profile(
     runtime="onnxruntime",
-    weighted=frozenset({"Conv", "Gemm", "MatMul"}),
+    weighted=frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"}),
     elementwise=frozenset(
         {"Add", "Concat", "Div", "GlobalAveragePool", "HardSigmoid", "HardSwish", "LeakyRelu", "Mul", "Sigmoid", "Sub"}
     ),

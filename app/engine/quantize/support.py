@@ -1,6 +1,7 @@
 """Has a node an integer kernel, in the form it has here? What the operator's name alone does not tell.
 
     Conv, Gemm, MatMul   weights and bias constant; Gemm without transA and alpha, MatMul with a constant matrix
+    ConvTranspose        over windows that do not overlap (upsampling.py)
     Add, Mul, Sub, Div   two variable operands (Add, Mul), or one and a constant (all four: Sub and Div become Add and Mul)
     MaxPool              over two axes: the kernel for one or three is the slow one in channels-first layout
     Resize               nearest, of known sizes: becomes two gathers along rows and columns (resampling.py)
@@ -27,6 +28,7 @@ BIAS_NOT_CONSTANT = "its bias is not a constant per output channel"
 GEMM_FORM = "onnxruntime has no integer kernel for Gemm with transA or alpha"
 MATRIX = "its constant is not a matrix"
 CONSTANT_FORM = "its constant operand has no integer form"
+OVERLAPPING = "only a transposed convolution whose windows do not overlap has an integer form"
 POOLING_AXES = "its 8-bit kernel is slow for other than two axes"
 RESIZE_FORM = "only nearest resizing to a known size has a fast integer form"
 FALLING = "its slope is not positive"
@@ -108,6 +110,21 @@ def _layer(node: onnx.NodeProto, facts: GraphFacts) -> str | None:
     return None
 
 
+def _transposed(node: onnx.NodeProto, facts: GraphFacts) -> str | None:
+    return _layer(node, facts) if upsampling_window(node, facts.shapes) else OVERLAPPING
+
+
+def upsampling_window(node: onnx.NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int] | None:
+    """(rows, columns) of a ConvTranspose whose windows tile its output without gaps, overlap or padding; None for any other."""
+    attributes = attributes_of(node)
+    weight, before, after = (shapes.get(name, ()) for name in (*reversed(node.input[:2]), node.output[0]))
+    if len(weight) != 4 or len(before) != 4 or len(after) != 4 or not all(before[1:]) or attributes.get("group", 1) != 1:
+        return None
+    rows, columns = weight[2:]
+    tiled = after[1:] == (weight[1], before[2] * rows, before[3] * columns)
+    return (rows, columns) if tiled and attributes.get("strides", [1, 1]) == [rows, columns] else None
+
+
 def _binary(node: onnx.NodeProto, facts: GraphFacts) -> str | None:
     operands = [facts.constant(name) for name in node.input]
     if all(operand is None for operand in operands):
@@ -136,6 +153,7 @@ def _hard_sigmoid(node: onnx.NodeProto, _: GraphFacts) -> str | None:
 
 CHECKS: dict[str, Callable[[onnx.NodeProto, GraphFacts], str | None]] = {
     **dict.fromkeys(("Conv", "Gemm", "MatMul"), _layer),
+    "ConvTranspose": _transposed,
     **dict.fromkeys(("Add", "Mul", "Sub", "Div"), _binary),
     "MaxPool": _max_pool,
     "Resize": _resize,

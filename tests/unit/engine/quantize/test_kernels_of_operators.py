@@ -106,6 +106,10 @@ INTEGER = {
     ),
     "channel shuffle": (shuffle, {"Transpose": 3, "Reshape": 2}),
     "split": (split, {"Split": 1, "QLinearConcat": 1}),
+    "transposed convolution": (
+        lambda n, x: n.node("Relu", n.conv_transpose(x, 12)),
+        {"QLinearConv": 3, "ConvTranspose": 0, "Transpose": 3},
+    ),
     "focus": (focus, {"Slice": 4, "QLinearConcat": 1}),
     "leaky rectifier": (lambda n, x: n.node("LeakyRelu", n.conv(x, 16), alpha=0.1), {"QLinearLeakyRelu": 1}),
     "rectifier behind a fork": (lambda n, x: pre_activation(n, n.conv(x, 16)), {"QLinearLeakyRelu": 1, "QLinearAdd": 1}),
@@ -127,7 +131,7 @@ def test_everything_between_input_and_float_tail_runs_on_integers(name, tmp_path
 FLOAT = {
     "Softmax": lambda n, x: n.node("Softmax", x, axis=1),
     "AveragePool": lambda n, x: n.node("AveragePool", x, kernel_shape=[3, 3], pads=[1] * 4),
-    "ConvTranspose": lambda n, x: n.conv_transpose(x, 16),
+    "ConvTranspose": lambda n, x: n.conv_transpose(x, 16, kernel=3),
     "InstanceNormalization": lambda n, x: n.node("InstanceNormalization", x, n.constant(np.ones(16)), n.constant(np.zeros(16))),
     "Pad": lambda n, x: n.node("Pad", x, n.constant([0, 0, 1, 1, 0, 0, 1, 1], np.int64)),
     "Resize": lambda n, x: resize(n, x, mode="linear"),
