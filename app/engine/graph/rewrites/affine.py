@@ -10,7 +10,8 @@ onnxruntime folds Mul, Add and BatchNormalization behind a Conv itself, so what 
 MatMul, and everything in front of a layer: nodes without an integer kernel, each 80-120 us in an integer chain (placement.md
 §1). In front of a padded Conv only factors move: its padding is 0 behind the offset, which is not 0 before it. MatMul has no
 bias and ConvTranspose's taps overlap unevenly at the edge, so offsets stay behind a MatMul and in front of a ConvTranspose.
-Left alone: values that others read, too; constants that differ along other axes than channels.
+Left alone: values that others read, too; constants that differ along other axes than channels; constants behind a product or
+quotient of two values, with which GELU and normalizations end: the runtime knows these by their last node, and fuses them.
 """
 
 from __future__ import annotations
@@ -125,6 +126,8 @@ def _fold_before(editor: GraphEditor, node: onnx.NodeProto, readers: tuple[onnx.
         affine = None if layer is None else affine_of(editor, node, layer.channel_axis)
         if layer is None or affine is None or reader.input[0] != node.output[0] or not _takes_offset(layer, affine):
             return False
+        if _ends_a_composition(editor, node, layer.channel_axis):
+            return False
         folds.append((layer, affine))
     for layer, affine in folds:
         if np.any(affine.offset):
@@ -132,6 +135,16 @@ def _fold_before(editor: GraphEditor, node: onnx.NodeProto, readers: tuple[onnx.
         store_weight(editor, layer, layer.scale_inputs(affine.factor))
     editor.bypass(node, folds[0][1].value)
     return True
+
+
+def _ends_a_composition(editor: GraphEditor, node: onnx.NodeProto | None, axis: int) -> bool:
+    """Whether a chain of Mul, Div, Add, Sub by constants up to this node begins at the product or quotient of two values."""
+    while node is not None and not is_standard(node, "BatchNormalization"):
+        affine = affine_of(editor, node, axis)
+        if affine is None:
+            return is_standard(node, "Mul", "Div")
+        node = editor.producer(affine.value)
+    return False
 
 
 def _takes_offset(layer: ConstantLayer, affine: Affine) -> bool:

@@ -12,6 +12,7 @@ from app.engine.preprocessing.pipeline import Preprocessing
 from app.engine.quantize.preparation import pixel_scale, prepare, prepare_graph
 from app.engine.runtimes import get_runtime
 from app.errors import WorkbenchError
+from tests.support.architectures import ARCHITECTURES
 from tests.support.model_builder import save, save_with_external_data, tiny_classifier
 from tests.support.rewriting import graph_of, node, operators
 from tests.support.shared import SHARED, needs_shared
@@ -204,6 +205,17 @@ def test_a_failing_conversion_says_which_opset_and_no_path(tmp_path):
     with pytest.raises(WorkbenchError) as refused:
         prepared(model, tmp_path)
     assert str(tmp_path) not in str(refused.value)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda architecture: architecture.name)
+def test_every_architecture_keeps_its_function(architecture, tmp_path):
+    model = architecture.build()
+    ready = prepared(model, tmp_path, twin=tmp_path / "twin.onnx")
+    onnx.checker.check_model(tmp_path / "twin.onnx")
+    assert len({entry.name for entry in ready.model.graph.node}) == len(ready.model.graph.node)
+    (x,) = architecture.samples(1, seed=7)
+    for wanted, got in zip(answers(model, x), answers(tmp_path / "twin.onnx", x), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-4 * float(np.abs(wanted).max()))
 
 
 @needs_shared

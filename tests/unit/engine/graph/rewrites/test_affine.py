@@ -190,3 +190,33 @@ def test_a_factor_that_a_branch_reads_stays():
     branch = node("If", ["flag"], "z", then_branch=taken, else_branch=other)
     nodes = [node("Mul", ["x", "k"], "inner"), entry, branch]
     assert_untouched(graph_of(nodes, {**constants, "k": 2, "flag": np.array(True)}, shape, outputs=("y", "z")))
+
+
+COMPOSITIONS = {
+    "GELU": [
+        node("Div", ["x", "root"], "va"),
+        node("Erf", ["va"], "vb"),
+        node("Add", ["vb", "one"], "vc"),
+        node("Mul", ["x", "vc"], "vd"),
+        node("Mul", ["vd", "half"], "inner"),
+    ],
+    "normalization": [
+        node("ReduceMean", ["x"], "va", axes=[-1]),
+        node("Sub", ["x", "va"], "vb"),
+        node("Mul", ["vb", "vb"], "vc"),
+        node("ReduceMean", ["vc"], "vd", axes=[-1]),
+        node("Add", ["vd", "tiny"], "ve"),
+        node("Sqrt", ["ve"], "vf"),
+        node("Div", ["vb", "vf"], "vg"),
+        node("Mul", ["vg", "gamma"], "vh"),
+        node("Add", ["vh", "beta"], "inner"),
+    ],
+}
+
+
+@pytest.mark.parametrize("nodes", COMPOSITIONS.values(), ids=COMPOSITIONS)
+def test_what_the_runtime_fuses_by_its_last_node_keeps_it(nodes):
+    rng = np.random.default_rng(10)
+    entry, constants, shape, _ = layer("Gemm", rng, "inner", "y")
+    numbers = {"root": 2**0.5, "one": 1, "half": 0.5, "tiny": 1e-5, "gamma": weights(rng, 4), "beta": weights(rng, 4)}
+    assert_untouched(graph_of([*nodes, entry], {**constants, **numbers}, shape))
