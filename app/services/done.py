@@ -15,7 +15,7 @@ from app.engine.quantize.recipe import KernelReport, NoiseShare, Recipe
 from app.services import wording
 from app.services.settings_words import differences
 
-SHOWN_NOISE = 12
+SHOWN_NOISE = 8
 DETAIL = ": "
 
 

@@ -21,8 +21,8 @@ from app.services.mapping.variants import variant_views
 from app.services.views import PlanStep, PlanView
 from app.services.wording import count, limit
 
-INT8_SHARE = {"default": (0.25, 0.30), "accuracy-aware": (0.25, 0.60)}
-"""Of the weight bytes: a quarter, and what stays in float."""
+SHARES = {"default": (0.25, 0.30), "accuracy-aware": (0.25, 0.60), "int8-dynamic": (0.25, 0.60), "float16": (0.50, 0.55)}
+"""Of the weight bytes, by precision, for INT8 by method: a quarter or a half, and what stays in float."""
 KNOWN_FROM_BASELINE = (PREPARE, REFERENCE)
 LOOK_UP_S = (0.0, 1.0)
 
@@ -82,7 +82,8 @@ def _seconds(label: str, work: Work, *, measured: bool) -> Range:
 
 def _size(model: ModelDescription, settings: QuantizationSettings) -> tuple[int, int]:
     graph = max(0, model.size_bytes - model.weight_bytes)
-    low, high = (share * model.weight_bytes for share in INT8_SHARE[settings.method])
+    kind = settings.method if settings.precision == "int8" else settings.precision
+    low, high = (share * model.weight_bytes for share in SHARES[kind])
     return round(low + graph), round(high + 2 * graph)
 
 

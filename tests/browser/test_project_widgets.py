@@ -16,9 +16,9 @@ from playwright.sync_api import Page, expect
 from app.engine.quantize.recipe import QuantizationSettings
 from app.services.context import Workbench, open_workbench
 from tests.support import rows
-from tests.support.factories import HOSTILE, a_default, three_variants, trials
+from tests.support.factories import HOSTILE, a_default, a_told_recipe, a_variant, three_variants, trials
 from tests.support.server import LiveServer
-from tests.support.visitor import Visitor
+from tests.support.visitor import Theme, Visitor
 
 pytestmark = pytest.mark.slow
 expect.set_options(timeout=20_000)  # the machine may be busy with other tests
@@ -206,3 +206,39 @@ def test_no_page_scrolls_sideways(visitor: Visitor, wb: Workbench, width: int) -
         page.goto(path)
         page.wait_for_load_state("load")
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
+
+
+POT_FILE = """{"compression": {"algorithms": [{"name": "AccuracyAwareQuantization", // by hand
+    "params": {"maximal_drop": 0.02, "stat_subset_size": 50, "shuffle_data": true,}}]}}"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_pot_file_fills_the_form_and_enter_starts_it(visitor: Visitor, wb: Workbench, width: int) -> None:
+    project = rows.store_project(wb)
+    page = visitor.page(f"/projects/{project.id}/optimize", width=width, theme="dark")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+    page.get_by_text("More settings").click()
+    page.locator("#pot").fill(POT_FILE)
+    with page.expect_request(lambda request: "seed=5" in request.url):
+        page.locator("#seed").fill("5")
+    assert not any("maximal_drop" in url for url in sent)  # the plan does not carry the file along
+    page.get_by_role("button", name="Fill the form").click()
+    expect(page.locator("#max_drop")).to_have_value("2.0")
+    expect(page.get_by_role("status").filter(has_text="The form has the settings")).to_be_focused()
+    expect(page.get_by_text("params.shuffle_data")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    page.locator("#seed").press("Enter")
+    expect(page).to_have_url(re.compile("/runs/"))
+    expect(page.get_by_text("AccuracyAware, limit 2.0 points").first).to_be_visible()
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
+def test_what_was_done_fits_a_phone(visitor: Visitor, wb: Workbench, theme: Theme, width: int) -> None:
+    told = a_default(recipe=a_told_recipe(), seconds={"Calibrate": 12.0, "Quantize": 0.4})
+    project = rows.store_project(wb, [a_variant(), told])
+    page = visitor.page(f"/runs/{project.run_ids[1]}", width=width, theme=theme)
+    expect(page.get_by_role("heading", name="What was done")).to_be_visible()
+    page.get_by_text("2 × slower in INT8 here").click()
+    expect(page.get_by_text("41 µs against 35 µs")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

@@ -108,7 +108,7 @@ def test_a_finished_run_says_what_was_done(wb: Workbench, client: TestClient) ->
     text = squeezed(whole_page(html).text)
     for said in (
         "What was done", "98.2 %", "AveragePool as depthwise Conv 2 nodes", "final scores stay in float", "61.0 %",
-        "another range", "10 more groups make 4.5 % together.", "rounded: 29.3 dB (taken)", "Calibrate12 s",
+        "another range", "14 more groups make 6.3 % together.", "rounded: 29.3 dB (taken)", "Calibrate12 s",
     ):  # fmt: skip
         assert said in text
     assert '<svg class="bar m-int8" width="62.0%"' in html

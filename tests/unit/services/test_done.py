@@ -32,7 +32,7 @@ def test_everything_is_told() -> None:
     assert (done.kept_nodes, done.nodes) == (3, 51)
     assert [(row.percent, row.bar) for row in done.noise[:2]] == [("61.0 %", 1.0), ("30.0 %", pytest.approx(0.492, abs=1e-3))]
     assert len(done.noise) == SHOWN_NOISE
-    assert done.noise_rest == "10 more groups make 4.5 % together."
+    assert done.noise_rest == "14 more groups make 6.3 % together."
     assert [(c.name, c.result, c.taken) for c in done.candidates] == [
         ("rounded", "29.3 dB", True),
         ("nearest", "26.9 dB", False),

@@ -113,3 +113,12 @@ def test_earlier_runs_are_the_best_guess() -> None:
     assert expect(PREPARE, work) == (16.0, 26.5)
     low, high = expect(REFERENCE, work)
     assert low < 500 / 300 + 0.8 < high
+
+
+def test_the_size_follows_the_precision(wb: Workbench) -> None:
+    project = store_project(wb)
+    sizes = {
+        precision: runs.plan_optimize(wb, project.id, QuantizationSettings(precision=precision)).size_bytes
+        for precision in ("int8", "float16")
+    }
+    assert sizes["float16"][0] == pytest.approx(2 * sizes["int8"][0], rel=0.1)
