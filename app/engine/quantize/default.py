@@ -1,36 +1,57 @@
-"""INT8 Default as one reads it: place, observe, estimate grids, fit integers, assemble."""
+"""INT8 Default as one reads it: place, estimate grids, look for loud values, fit integers; assembly follows (`assembly.py`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import onnx
 
-from app.engine.calibration.observers import TensorStatistics
+from app.engine.calibration.statistics import TensorStatistics
+from app.engine.graph.rewrites import pixel_grid
 from app.engine.numerics.affine import QParams
 from app.engine.preprocessing.pipeline import Preprocessing
 from app.engine.quantize.assembly import Fitted
-from app.engine.quantize.fitting import Candidate, fit_layers
-from app.engine.quantize.grids import estimate_grids, signed_values
-from app.engine.quantize.placement import ONNXRUNTIME, place
+from app.engine.quantize.fitting import Candidate, Contest, Entry, largest_activation_bytes, split_samples
+from app.engine.quantize.grids import Range, estimate_ranges, grids_on, signed_values
+from app.engine.quantize.judged import Judge
+from app.engine.quantize.layers import Layer, find_layers
+from app.engine.quantize.moments import each_with_moments
+from app.engine.quantize.noise import better_ranges, keep_loud_in_float, measure_noise, noise_shares
+from app.engine.quantize.placement import ONNXRUNTIME, place, user_choice
+from app.engine.quantize.preparation import pixel_scale
 from app.engine.quantize.recipe import NoiseShare, QuantizationSettings
-from app.engine.quantize.tensors import plan_tensors
+from app.engine.quantize.sequential import SequentialBiasCorrection
+from app.engine.quantize.tensors import TensorPlan, plan_tensors
+from app.engine.quantize.weight_fitting import (
+    Integers,
+    correct_by_channel_means,
+    fit_weights,
+    round_all_to_nearest,
+)
 from app.engine.runtimes.base import Runtime
+from app.errors import WorkbenchError
+
+OnProgress = Callable[[str, int, int], None]
+LEAST_ERROR, ALL_SEEN = "mse", "minmax"
+"""Estimators that `auto` chooses from; the second is safe for the few samples of which none can be held out."""
 
 
 @dataclass(frozen=True)
 class DefaultFit:
     graph: onnx.ModelProto
-    """The float graph that the integers belong to: the prepared one, its channels aligned where that won."""
+    """The float graph that the integers belong to."""
     fitted: Fitted
     keep_float: dict[str, str]
     """Node name -> why it stays in float, whatever the speed."""
     noise: tuple[NoiseShare, ...]
     candidates: tuple[Candidate, ...]
     chosen: str
-    """Name of the candidate taken."""
+    """What was taken, step by step."""
+    sqnr_db: float | None
+    """Of what was taken, on held-out samples; None when there were none."""
 
 
 def fit_default(
@@ -42,7 +63,7 @@ def fit_default(
     *,
     preprocessing: Preprocessing | None = None,
     threads: int,
-    on_progress: Callable[[str, int, int], None] = lambda _step, _done, _total: None,
+    on_progress: OnProgress = lambda _step, _done, _total: None,
 ) -> DefaultFit:
     """Grids and integers of a prepared graph.
 
@@ -50,10 +71,133 @@ def fit_default(
         samples: Input tensors, one batch of the model each, in calibration order; the first ones fit, others decide.
         on_progress: (step in words, done, total).
     """
-    grids = grids_of(prepared, statistics, settings, preprocessing)
-    placement = place(prepared, ONNXRUNTIME)
-    fit = fit_layers(runtime, prepared, placement, grids, samples, seed=settings.seed, threads=threads, on_progress=on_progress)
-    return DefaultFit(prepared, Fitted(grids, fit.layers), {}, (), fit.candidates, fit.chosen)
+    return _DefaultFit(runtime, prepared, statistics, samples, settings, preprocessing, threads, on_progress).run()
+
+
+class _DefaultFit:
+    def __init__(
+        self,
+        runtime: Runtime,
+        prepared: onnx.ModelProto,
+        statistics: Mapping[str, TensorStatistics],
+        samples: Sequence[np.ndarray],
+        settings: QuantizationSettings,
+        preprocessing: Preprocessing | None,
+        threads: int,
+        on_progress: OnProgress,
+    ) -> None:
+        self._runtime, self._graph, self._statistics, self._settings = runtime, prepared, statistics, settings
+        self._threads, self._on_progress = threads, on_progress
+        self._plan = plan_everything(prepared, statistics)
+        self._exact = exact_pixels(prepared, self._plan, preprocessing)
+        placed = place(prepared, ONNXRUNTIME)
+        self._layers: dict[str, Layer] = find_layers(prepared.graph, frozenset(placed.quantized))
+        self._kept = user_choice(prepared.graph, settings.keep_float)
+        self._fitting, held_out = split_samples(samples, largest_activation_bytes(prepared))
+        fast = settings.effort == "fast"
+        self._judge = Judge(runtime, prepared, held_out, threads) if held_out and not fast else None
+        self._contest = Contest(self._judge)
+        self._taken: list[str] = []
+
+    def run(self) -> DefaultFit:
+        ranges = self._choose_ranges()
+        noise: tuple[NoiseShare, ...] = ()
+        if self._judge is not None:
+            ranges, noise = self._quieten(self._judge, ranges)
+        grids = self._grids(ranges)
+        integers = self._choose_integers(grids)
+        return DefaultFit(
+            self._graph,
+            Fitted(grids, integers),
+            self._kept,
+            noise,
+            tuple(self._contest.judged),
+            "; ".join(self._taken),
+            self._contest.sqnr_db,
+        )
+
+    def _choose_ranges(self) -> dict[str, Range]:
+        wanted = self._settings.range_estimator
+        if wanted != "auto":
+            self._taken.append(f"ranges {wanted}")
+            return estimate_ranges(self._statistics, self._plan, wanted)
+        if self._judge is None:
+            name = LEAST_ERROR if len(self._fitting) > 2 and has_histograms(self._statistics) else ALL_SEEN
+            self._taken.append(f"ranges {name}")
+            return estimate_ranges(self._statistics, self._plan, name)
+        names = (ALL_SEEN, LEAST_ERROR) if has_histograms(self._statistics) else (ALL_SEEN,)
+        options = {name: estimate_ranges(self._statistics, self._plan, name) for name in names}
+        made = {}
+        for name, ranges in options.items():
+            grids = self._grids(ranges)
+            made[f"ranges {name}"] = grids, self._quick_integers(grids)
+        best = self._take(made)
+        return options[best.removeprefix("ranges ")]
+
+    def _quieten(self, judge: Judge, ranges: dict[str, Range]) -> tuple[dict[str, Range], tuple[NoiseShare, ...]]:
+        """Better ranges for the loudest values where that wins; what stays loud is kept in float."""
+        grids = self._grids(ranges)
+        table = measure_noise(judge, self._graph, self._plan, grids, partial(self._on_progress, "noise of each value"))
+        extremes = estimate_ranges(self._statistics, self._plan, ALL_SEEN)
+        renewed = dict(ranges)
+        quieter = better_ranges(judge, self._graph, self._plan, table, renewed, extremes, self._settings)
+        if renewed != ranges:
+            after = self._grids(renewed)
+            made = {
+                "ranges as they are": (grids, self._quick_integers(grids)),
+                "ranges by the output": (after, self._quick_integers(after)),
+            }
+            if self._take(made, known=self._settings.range_estimator == "auto") == "ranges by the output":
+                ranges, table = renewed, quieter
+        loud = keep_loud_in_float(self._graph, self._plan, table, self._settings)
+        self._kept = {**loud, **self._kept}
+        return ranges, noise_shares(self._graph, table, loud, self._plan)
+
+    def _choose_integers(self, grids: Mapping[str, QParams]) -> Integers:
+        if self._judge is None:
+            return self._quick_integers(grids)
+        made: dict[str, Integers] = {}
+        moments = each_with_moments(
+            self._runtime, self._graph, self._layers, self._fitting, seed=self._settings.seed, threads=self._threads
+        )
+        for done, (layer, ways) in enumerate(fit_weights(moments, grids, self._settings)):
+            for name, integers in ways.items():
+                made.setdefault(name, {})[layer.node] = integers
+            self._on_progress("rounding weights", done + 1, len(self._layers))
+        best = self._take({name: (grids, integers) for name, integers in made.items()})
+        if not self._settings.bias_correction:
+            return made[best]
+        corrected = self._corrected_in_sequence(grids, made[best])
+        if corrected is None:
+            return made[best]
+        name = f"{best}, bias again in sequence"
+        entries = {best: (grids, made[best]), name: (grids, corrected)}
+        return corrected if self._take(entries, known=True) == name else made[best]
+
+    def _corrected_in_sequence(self, grids: Mapping[str, QParams], integers: Integers) -> Integers | None:
+        """None, and said so, for a graph with a node that cannot run alone."""
+        correction = SequentialBiasCorrection(
+            self._runtime, self._graph, self._layers, integers, grids, self._plan, threads=self._threads
+        )
+        try:
+            return correction.run(np.concatenate(self._fitting), partial(self._on_progress, "biases in sequence"))
+        except WorkbenchError as error:
+            self._contest.judged.append(Candidate("bias in sequence", None, f"a node does not run alone: {error.message}"))
+            return None
+
+    def _quick_integers(self, grids: Mapping[str, QParams]) -> Integers:
+        if len(self._fitting) > 2 and self._settings.bias_correction:
+            return correct_by_channel_means(self._layers, grids, self._statistics, self._settings)
+        return round_all_to_nearest(self._layers, grids, self._settings)
+
+    def _grids(self, ranges: Mapping[str, Range]) -> dict[str, QParams]:
+        return {**grids_on(ranges, self._plan, self._settings), **self._exact}
+
+    def _take(self, entries: Mapping[str, Entry], *, known: bool = False) -> str:
+        best = self._contest.best(self._graph, place(self._graph, ONNXRUNTIME, self._kept), entries, known=known)
+        if not (known and best == next(iter(entries))):
+            self._taken.append(best)
+        return best
 
 
 def choose_samples(available: int, settings: QuantizationSettings) -> tuple[int, ...]:
@@ -67,29 +211,38 @@ def observed_tensors(prepared: onnx.ModelProto) -> tuple[str, ...]:
     return plan_tensors(prepared, place(prepared, ONNXRUNTIME)).gridded
 
 
+def plan_everything(prepared: onnx.ModelProto, statistics: Mapping[str, TensorStatistics]) -> TensorPlan:
+    """Grids, sharing and folding when everything that can be is quantized."""
+    seen = {name: (some.minimum, some.maximum) for name, some in statistics.items()}
+    return plan_tensors(prepared, place(prepared, ONNXRUNTIME), signed_values(statistics), ranges=seen)
+
+
 def grids_of(
     prepared: onnx.ModelProto,
     statistics: Mapping[str, TensorStatistics],
     settings: QuantizationSettings,
     preprocessing: Preprocessing | None = None,
 ) -> dict[str, QParams]:
-    """The grid of every such value; that of the input holds 8-bit pixels exactly where the preprocessing allows it."""
-    plan = plan_tensors(prepared, place(prepared, ONNXRUNTIME), signed_values(statistics))
-    grids = estimate_grids(statistics, plan, settings)
-    image = prepared.graph.input[0].name
-    exact = pixel_grid(preprocessing) if preprocessing else None
-    alone = sum(group == plan.shared.get(image) for group in plan.shared.values()) == 1
-    if exact is not None and image in grids and alone:
-        grids[image] = exact
-    return grids
+    """The grid of every such value by one estimator; that of the input holds 8-bit pixels exactly where that is possible."""
+    plan = plan_everything(prepared, statistics)
+    estimator = settings.range_estimator
+    if estimator == "auto":
+        estimator = LEAST_ERROR if has_histograms(statistics) else ALL_SEEN
+    ranges = estimate_ranges(statistics, plan, estimator)
+    return {**grids_on(ranges, plan, settings), **exact_pixels(prepared, plan, preprocessing)}
 
 
-def pixel_grid(preprocessing: Preprocessing) -> QParams | None:
-    """The grid on which x = (p - m) / d is exact for p in 0..255: s = 1/d, z = m; None unless channels share an integer m."""
-    means, divisors = set(preprocessing.mean), set(preprocessing.divide_by)
-    if len(means) != 1 or len(divisors) != 1:
-        return None
-    (mean,), (divisor,) = means, divisors
-    if mean != int(mean) or not 0 <= mean <= 255 or divisor <= 0:
-        return None
-    return QParams(np.asarray(1 / divisor, np.float32), np.asarray(int(mean), np.uint8))
+def exact_pixels(prepared: onnx.ModelProto, plan: TensorPlan, preprocessing: Preprocessing | None) -> dict[str, QParams]:
+    """The grid on which the first layers' input holds 8-bit pixels without error; none where it shares its grid."""
+    pixels = pixel_scale(preprocessing) if preprocessing else None
+    exact = pixel_grid(prepared, pixels) if pixels else None
+    if exact is None or exact.value not in plan.gridded:
+        return {}
+    group = plan.shared[exact.value]
+    if sum(other == group for other in plan.shared.values()) > 1:
+        return {}
+    return {exact.value: QParams(np.asarray(exact.scale, np.float32), np.asarray(exact.zero_point, np.uint8))}
+
+
+def has_histograms(statistics: Mapping[str, TensorStatistics]) -> bool:
+    return all(some.histogram is not None for some in statistics.values())

@@ -41,9 +41,18 @@ class Layer:
         return int(self.weight.shape[self.axis])
 
     @property
+    def columns(self) -> int:
+        """K: how many inputs one output of the layer reads."""
+        return int(self.weight.size) // self.channels
+
+    @property
     def rows(self) -> np.ndarray:
         """(C_out, K)."""
-        return np.moveaxis(self.weight, self.axis, 0).reshape(self.channels, -1)
+        return self.rows_of(self.weight)
+
+    def rows_of(self, weight: np.ndarray) -> np.ndarray:
+        """(C_out, K) of weights in the file's shape."""
+        return np.moveaxis(weight, self.axis, 0).reshape(self.channels, -1)
 
     def from_rows(self, rows: np.ndarray) -> np.ndarray:
         """(C_out, K) back to the file's shape."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from app.engine.quantize.layers import Layer
 
-POSITIONS = 8192
+POSITIONS = 4096
 
 
 def sample_rows(layer: Layer, x: np.ndarray, rng: np.random.Generator, positions: int = POSITIONS) -> np.ndarray:

@@ -70,7 +70,7 @@ def round_channels_with_moments(weights: np.ndarray, scales: np.ndarray, moments
     channels, columns = weights.shape
     order = np.argsort(-np.diagonal(moments, axis1=1, axis2=2), axis=1, kind="stable")  # (C, K)
     sorted_moments = np.take_along_axis(np.take_along_axis(moments, order[:, :, None], 1), order[:, None, :], 2)
-    factors = np.stack([_inverse_factor(channel) for channel in sorted_moments])  # (C, K, K)
+    factors = _inverse_factors(sorted_moments)  # (C, K, K)
     rest = np.take_along_axis(weights, order, 1).astype(np.float64)
     steps = np.broadcast_to(scales, (channels,)).astype(np.float64)
     rounded = np.empty_like(rest)
@@ -81,6 +81,17 @@ def round_channels_with_moments(weights: np.ndarray, scales: np.ndarray, moments
     restored = np.empty_like(rounded)
     np.put_along_axis(restored, order, rounded, 1)
     return restored.astype(np.int8)
+
+
+def _inverse_factors(moments: np.ndarray) -> np.ndarray:
+    """U of every channel, (C, K, K), at once where the usual damping is enough for all."""
+    mean = np.trace(moments, axis1=1, axis2=2) / moments.shape[1]
+    damping = np.where(mean > 0, DAMPING * mean, 1.0)
+    try:
+        inverse = np.linalg.inv(moments + damping[:, None, None] * np.eye(moments.shape[1]))
+        return np.linalg.cholesky((inverse + inverse.transpose(0, 2, 1)) / 2).transpose(0, 2, 1)
+    except np.linalg.LinAlgError:
+        return np.stack([_inverse_factor(channel) for channel in moments])
 
 
 def _inverse_factor(moments: np.ndarray) -> np.ndarray:

@@ -1,20 +1,25 @@
-"""Front to back: each layer is rounded and its bias corrected on the input it will really get.
+"""Bias correction front to back: each layer's bias is corrected on the input it will really get.
 
     N          samples of the fitting set
     x_f, x_q   a value of the float model, of the quantized model; both for all samples, one after the other along axis 0
     y_f        layer(x_f; W, b)
-    W_q        W rounded with the second moments of x_q                       (rounding.py)
-    b'         b + mean(y_f) - mean(layer(x_q; W_q, b))  per output channel    (bias correction, DFQ arXiv 1906.04721)
-    y_q        layer(x_q; W_q, b'), then rounded to the output's grid
+    y          layer(x_q; W_q, b')
+    A_c        positions of channel c where the activation behind is linear: smallest < y_f < largest of its Relu or Clip
+    b''_c      b'_c + mean over A_c of (y_f - y)
+    y_q        layer(x_q; W_q, b''), then rounded to the output's grid
+
+Only the linear positions count: beyond them the activation swallows the error, and a mean over all positions shifts the ones
+that matter to make up for it (EfficientNet-Lite0: 21.8 dB over all positions, 25.7 over these). Channels with fewer than ENOUGH
+such positions are corrected in proportion.
 
 Values are freed behind their last consumer, so memory is that of the widest place of the graph for a few images, whatever the
-size of the calibration set (accuracy.md §3.6).
+size of the calibration set (accuracy.md §3.6). Source: DFQ, arXiv 1906.04721, §4.2; the choice of positions is ours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -23,40 +28,33 @@ from onnx import numpy_helper
 from app.engine.numerics.affine import QParams, fake_quantize
 from app.engine.quantize.layers import Layer
 from app.engine.quantize.node_runs import NodeRunner
-from app.engine.quantize.patches import sample_rows
-from app.engine.quantize.rounding import round_channels_with_moments, round_with_moments, second_moments
-from app.engine.quantize.weights import QuantizedLayer, quantized_layer, round_to_nearest, weight_scales
+from app.engine.quantize.tensors import TensorPlan
+from app.engine.quantize.weights import QuantizedLayer, quantized_layer
 from app.engine.runtimes.base import Runtime
 
-
-@dataclass(frozen=True)
-class Effort:
-    """Which optional steps are taken; each can be switched off."""
-
-    second_moment_rounding: bool = True
-    bias_correction: bool = True
-    per_channel: bool = True
+ENOUGH = 50
 
 
-class SequentialQuantizer:
-    """Quantizes the layers of one prepared model in graph order."""
+class SequentialBiasCorrection:
+    """Corrects the biases of the layers of one prepared model in graph order; weights stay."""
 
     def __init__(
         self,
         runtime: Runtime,
         model: onnx.ModelProto,
         layers: Mapping[str, Layer],
+        integers: Mapping[str, QuantizedLayer],
         grids: Mapping[str, QParams],
-        effort: Effort,
+        plan: TensorPlan,
         *,
-        seed: int,
         threads: int,
     ) -> None:
         self._runtime, self._model, self._layers, self._grids = runtime, model, layers, grids
-        self._effort, self._threads = effort, threads
-        self._rng = np.random.default_rng(seed)
+        self._threads = threads
         self._constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-        self.quantized: dict[str, QuantizedLayer] = {}
+        outputs = {node.name: node.output[0] for node in model.graph.node}
+        self._linear = {source: plan.clip[outputs[node]] for node, source in plan.folded.items()}
+        self.corrected: dict[str, QuantizedLayer] = dict(integers)
 
     def run(self, samples: np.ndarray, on_layer: Callable[[int, int], None]) -> dict[str, QuantizedLayer]:
         """
@@ -78,7 +76,7 @@ class SequentialQuantizer:
             names = [name for name in node.input if name and name not in self._constants]
             float_outputs = nodes.run(node, exact)
             if node.name in self._layers:
-                outputs = self._layer(node, nodes, rounded, float_outputs)
+                outputs = [self._layer(node, nodes, rounded, float_outputs[0])]
             elif all(rounded[name] is exact[name] for name in names):
                 outputs = float_outputs
             else:
@@ -91,43 +89,39 @@ class SequentialQuantizer:
                     exact.pop(name, None)
                     rounded.pop(name, None)
             on_layer(position + 1, len(graph.node))
-        return self.quantized
+        return self.corrected
 
-    def _layer(
-        self, node: onnx.NodeProto, nodes: NodeRunner, rounded: Mapping[str, np.ndarray], float_outputs: list[np.ndarray]
-    ) -> list[np.ndarray]:
-        layer = self._layers[node.name]
-        x_q = rounded[layer.activation]
+    def _layer(self, node: onnx.NodeProto, nodes: NodeRunner, rounded: Mapping[str, np.ndarray], y_f: np.ndarray) -> np.ndarray:
+        """Output of the quantized layer with its new bias, before it is rounded."""
+        layer, integers = self._layers[node.name], self.corrected[node.name]
+        replaced = {layer.weight_name: layer.from_rows(integers.dequantized_rows(layer))}
+        bias = integers.dequantized_bias
+        if bias is not None and layer.bias_name:
+            factor = float(layer.attributes.get("beta", 1.0))  # type: ignore[arg-type]
+            replaced[layer.bias_name] = bias / factor if factor else bias
+        (y,) = nodes.run(node, rounded, replaced)
+        axis = 1 if node.op_type.startswith("Conv") else y.ndim - 1
+        shape = [1] * y.ndim
+        shape[axis] = layer.channels
+        if bias is not None and not layer.bias_name:
+            y = y + bias.reshape(shape)
+        if layer.op_type == "MatMul":
+            return y
+        correction = self._correction(node.output[0], y_f, y, axis)
         input_scale = np.float32(self._grids[layer.activation].scale)
-        scales = weight_scales(layer, input_scale, per_channel=self._effort.per_channel)
-        rows_q = self._round(layer, x_q, scales)
-        quantized = quantized_layer(layer, rows_q, scales, layer.bias, input_scale)
-        weight = layer.from_rows(quantized.dequantized_rows(layer))
-        (y_q,) = nodes.run(node, rounded, {layer.weight_name: weight})
-        if self._effort.bias_correction:
-            channel_axis = 1 if node.op_type.startswith("Conv") else y_q.ndim - 1
-            axes = tuple(axis for axis in range(y_q.ndim) if axis != channel_axis)
-            wanted, got = (y.mean(axis=axes, dtype=np.float64) for y in (float_outputs[0], y_q))
-            correction = (wanted - got).astype(np.float32)
-            if layer.op_type != "MatMul":
-                bias = correction if layer.bias is None else layer.bias + correction
-                quantized = quantized_layer(layer, rows_q, scales, bias, input_scale)
-                shape = [1] * y_q.ndim
-                shape[channel_axis] = len(correction)
-                y_q = y_q + correction.reshape(shape)
-        self.quantized[node.name] = quantized
-        return [y_q]
+        bias = correction if bias is None else bias + correction
+        packed = quantized_layer(layer, layer.rows_of(integers.weight_q), integers.weight_scale, bias, input_scale)
+        self.corrected[node.name] = replace(integers, bias_q=packed.bias_q, bias_scale=packed.bias_scale)
+        return np.asarray(y + correction.reshape(shape), np.float32)
 
-    def _round(self, layer: Layer, x_q: np.ndarray, scales: np.ndarray) -> np.ndarray:
-        if not self._effort.second_moment_rounding or layer.op_type == "ConvTranspose":
-            return round_to_nearest(layer.rows, scales)
-        patches = sample_rows(layer, x_q, self._rng)  # (G, n, K)
-        if layer.groups == 1:
-            moments, _ = second_moments(patches[0])
-            return round_with_moments(layer.rows, scales, moments)
-        per_group = layer.channels // layer.groups
-        grouped = np.stack([second_moments(group)[0] for group in patches])  # (G, K, K)
-        return round_channels_with_moments(layer.rows, scales, np.repeat(grouped, per_group, axis=0))
+    def _correction(self, value: str, y_f: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
+        """(C,) float32."""
+        smallest, largest = self._linear.get(value, (-np.inf, np.inf))
+        axes = tuple(other for other in range(y.ndim) if other != axis)
+        linear = (y_f > smallest) & (y_f < largest)
+        count = linear.sum(axis=axes)
+        mean = np.sum(y_f - y, axis=axes, where=linear, dtype=np.float64) / np.maximum(count, 1)
+        return np.asarray(mean * np.minimum(1.0, count / ENOUGH), np.float32)
 
     def _on_grid(self, name: str, values: np.ndarray) -> np.ndarray:
         return fake_quantize(values, self._grids[name]) if name in self._grids else values

@@ -49,6 +49,13 @@ class QuantizedLayer:
     """(C,) int32."""
     bias_scale: np.ndarray | None
 
+    @property
+    def dequantized_bias(self) -> np.ndarray | None:
+        """(C,) float32; None without one."""
+        if self.bias_q is None or self.bias_scale is None:
+            return None
+        return np.asarray(self.bias_q * self.bias_scale.astype(np.float64), np.float32)
+
     def dequantized_rows(self, layer: Layer) -> np.ndarray:
         """(C, K) float32: the weights that the integer kernel computes with."""
         rows = np.moveaxis(self.weight_q, self.axis, 0).reshape(layer.channels, -1).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from app.engine.stages.context import Progress, StageContext
 from app.engine.stages.feeding import batches
 from app.engine.stages.pixel_file import PixelFile
 
+SAMPLES_BUDGET_BYTES = 200 * 2**20
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -33,6 +36,8 @@ class Spec:
 class Result:
     candidates: tuple[Candidate, ...]
     chosen: str
+    sqnr_db: float | None
+    """Of what was taken, on held-out samples."""
     keep_float: dict[str, str] = field(default_factory=dict)
     """Node name -> why it stays in float, whatever the speed."""
     noise: tuple[NoiseShare, ...] = ()
@@ -44,15 +49,7 @@ class Result:
 def run(spec: Spec, context: StageContext) -> Result:
     prepared = onnx.load(spec.prepared)
     with PixelFile(spec.pixels) as pixels:
-        numbers = spec.samples[: FITTING_SAMPLES + HELD_OUT_SAMPLES]
-        samples = list(batches(pixels, numbers, spec.preprocessing, prepared))
-    names: list[str] = []
-
-    def on_progress(name: str, done: int, total: int) -> None:
-        if name not in names:
-            names.append(name)
-        context.report(Progress((len(names) - 1) * total + done, 2 * total))
-
+        samples = list(batches(pixels, spec.samples[: _affordable(prepared)], spec.preprocessing, prepared))
     fit = fit_default(
         get_runtime("onnxruntime"),
         prepared,
@@ -61,9 +58,9 @@ def run(spec: Spec, context: StageContext) -> Result:
         spec.settings,
         preprocessing=spec.preprocessing,
         threads=context.threads,
-        on_progress=on_progress,
+        on_progress=lambda step, done, total: context.report(Progress(done, total, step if done == 1 else "")),
     )
-    result = Result(fit.candidates, fit.chosen, fit.keep_float, fit.noise)
+    result = Result(fit.candidates, fit.chosen, fit.sqnr_db, fit.keep_float, fit.noise)
     save_fitted(context.folder / result.fitted_file, fit.fitted)
     onnx.save(fit.graph, context.folder / result.graph_file)
     judged = ", ".join(
@@ -71,3 +68,9 @@ def run(spec: Spec, context: StageContext) -> Result:
     )
     context.report(Progress(1, 1, f"taken: {fit.chosen} (on held-out samples: {judged})"))
     return result
+
+
+def _affordable(prepared: onnx.ModelProto) -> int:
+    """How many samples are kept in memory to fit and to decide."""
+    sizes = [dim.dim_value or 1 for dim in prepared.graph.input[0].type.tensor_type.shape.dim]
+    return max(4, min(FITTING_SAMPLES + HELD_OUT_SAMPLES, SAMPLES_BUDGET_BYTES // (4 * math.prod(sizes[1:]))))

@@ -52,7 +52,8 @@ def get_range_estimator(name: str) -> RangeEstimator:
 
 
 def needs_histogram(name: str) -> bool:
-    return name.partition(":")[0] in NEEDS_HISTOGRAM
+    """`auto` compares estimators of which one does."""
+    return name == "auto" or name.partition(":")[0] in NEEDS_HISTOGRAM
 
 
 def _including_zero(estimate: RangeEstimator, statistics: TensorStatistics) -> tuple[float, float]:

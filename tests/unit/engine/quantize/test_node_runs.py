@@ -9,7 +9,9 @@ import pytest
 from app.engine.quantize.assembly import Fitted, assemble
 from app.engine.quantize.layers import find_layers
 from app.engine.quantize.node_runs import NodeRunner
-from app.engine.quantize.sequential import Effort, SequentialQuantizer
+from app.engine.quantize.sequential import SequentialBiasCorrection
+from app.engine.quantize.tensors import plan_tensors
+from app.engine.quantize.weight_fitting import round_all_to_nearest
 from app.engine.runtimes import get_runtime
 from tests.support.odd_models import ODD_MODELS, samples_for
 from tests.support.quantize_default import outputs_of, quantize_default
@@ -59,7 +61,9 @@ def test_bias_correction_leaves_no_mean_error_on_the_samples_it_saw(name, tmp_pa
     quantized = quantize_default(model, samples, tmp_path)
     graph, grids = quantized.fit.graph, quantized.fit.fitted.grids
     layers = find_layers(graph.graph, frozenset(quantized.placement.quantized))
-    sequential = SequentialQuantizer(RUNTIME, graph, layers, grids, Effort(second_moment_rounding=False), seed=0, threads=1)
+    plan = plan_tensors(graph, quantized.placement)
+    plain = round_all_to_nearest(layers, grids)
+    sequential = SequentialBiasCorrection(RUNTIME, graph, layers, plain, grids, plan, threads=1)
     corrected = sequential.run(np.concatenate(samples), lambda _done, _all: None)
     delivered = assemble(graph, quantized.placement, Fitted(grids, corrected))
     error = outputs_of(delivered, samples)["y"] - outputs_of(model, samples)["y"]

@@ -13,11 +13,11 @@ from app.engine.calibration.collector import collect_statistics
 from app.engine.numerics.metrics import sqnr_db
 from app.engine.quantize.assembly import Fitted, assemble
 from app.engine.quantize.default import choose_samples, grids_of, observed_tensors
-from app.engine.quantize.fitting import round_all_to_nearest
 from app.engine.quantize.layers import find_layers
 from app.engine.quantize.placement import ONNXRUNTIME, REVERTED, Placement, place
 from app.engine.quantize.preparation import prepare_graph
 from app.engine.quantize.recipe import QuantizationSettings
+from app.engine.quantize.weight_fitting import round_all_to_nearest
 from app.engine.runtimes import get_runtime
 from app.errors import WorkbenchError
 from tests.support.model_builder import qdq_classifier, save, tiny_classifier

@@ -10,10 +10,10 @@ import pytest
 
 from app.engine.quantize.assembly import Fitted, assemble
 from app.engine.quantize.barrier import insert_barriers
-from app.engine.quantize.fitting import round_all_to_nearest
 from app.engine.quantize.layers import find_layers
 from app.engine.quantize.placement import ONNXRUNTIME, place
 from app.engine.quantize.verification import RUNS_IN_FLOAT, assemble_verified, verify
+from app.engine.quantize.weight_fitting import round_all_to_nearest
 from tests.support.architectures.network import Network
 from tests.support.quantized_graphs import finished, minmax_grids
 

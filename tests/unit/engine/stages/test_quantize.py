@@ -9,10 +9,10 @@ import onnx
 import pytest
 
 from app.engine.quantize.assembly import Fitted, save_fitted
-from app.engine.quantize.fitting import round_all_to_nearest
 from app.engine.quantize.layers import find_layers
 from app.engine.quantize.placement import NO_KERNEL, ONNXRUNTIME, place
 from app.engine.quantize.recipe import QuantizationSettings
+from app.engine.quantize.weight_fitting import round_all_to_nearest
 from app.engine.stages import quantize
 from app.engine.stages.context import Progress, StageContext
 from tests.support.architectures.network import Network
