@@ -16,7 +16,7 @@ from app.storage.database import Database
 from app.storage.tables import Run, utc_now
 
 APPLICATION = "int8-workbench"
-WORKFLOW_VERSION = "1"
+WORKFLOW_VERSION = "2"
 """Constant, so that an upgrade goes on with old jobs. Raise it only when the order of a workflow's stages changes: workers of
 one version never touch jobs that another version began."""
 SERIALIZER = DBOSPortableJSONSerializer()

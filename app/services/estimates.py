@@ -7,7 +7,8 @@ What this project's earlier runs took is the best guess; without one, a model of
 | prepare | decode and resize each image on one core |
 | evaluate (FP32, INT8, a trial) | images / throughput of one core's worth of the baseline |
 | calibrate | subset / throughput, a few times: every tensor is an output |
-| fit | 32 samples, node by node, twenty times |
+| fit | as many candidates, each on 100 samples; each group alone on a few; moments of 32 samples |
+| tune | races of files, bounded |
 | rank | groups × a small evaluation |
 | benchmark, paired | as configured |
 
@@ -20,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.engine.accuracy_aware.search import most_trials
-from app.jobs.pipelines import CALIBRATE, COMPARE, FIT, GRID, PAIRED, PREPARE, QUANTIZE, RANK, REFERENCE, SEARCH
+from app.jobs.labels import CALIBRATE, COMPARE, FIT, GRID, PAIRED, PREPARE, QUANTIZE, RANK, REFERENCE, SEARCH, TUNE
 
 Range = tuple[float, float]
 
@@ -33,9 +34,11 @@ STAGE_START_S = 0.8
 GRID_CELLS = 4
 """One request and one per core, each of 1 and of 8 samples."""
 RANKING_SAMPLES = 16
-FITTING_SAMPLES = 32
-FIT_PASSES = 20
-"""Two candidates, each node by node in float and in INT8."""
+FIT_PASSES = 8
+"""Over about 100 samples: candidates, moments, biases in sequence."""
+NOISE_SAMPLES = 4
+TUNE_S = 18.0
+"""Most of its races; a model where nothing can be won takes a third."""
 USUAL_MULTIPLY_ADDS = 500_000_000
 
 
@@ -88,8 +91,9 @@ def _seconds(label: str, work: Work) -> float:
     return {
         PREPARE: STAGE_START_S + work.images * SECONDS_PER_IMAGE,
         REFERENCE: evaluation,
-        CALIBRATE: STAGE_START_S + 1 + 4 * work.subset / fps,
-        FIT: STAGE_START_S + 1 + FIT_PASSES * FITTING_SAMPLES / fps,
+        CALIBRATE: STAGE_START_S + 1 + 2 * work.subset / fps,
+        FIT: STAGE_START_S + 1 + FIT_PASSES * min(work.subset, 100) / fps + work.groups * (0.1 + NOISE_SAMPLES / fps),
+        TUNE: STAGE_START_S + TUNE_S,
         QUANTIZE: quantization,
         COMPARE: evaluation,
         RANK: STAGE_START_S + work.groups * (0.1 + 2 * RANKING_SAMPLES / fps),

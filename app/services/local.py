@@ -211,7 +211,7 @@ def evaluate(bench: Bench, project: LocalProject) -> Evaluation:
 def optimize(bench: Bench, project: LocalProject, settings: QuantizationSettings) -> LocalOptimization:
     """
     Raises:
-        WorkbenchError: `optimize.float16`, `optimize.already_quantized`, and what the stages refuse.
+        WorkbenchError: `optimize.already_quantized`, and what the stages refuse.
     """
     check_possible(project.model.description, project.model.name)
     clamped, notices = clamp_subset(settings, project.dataset.images)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from app.engine.datasets.description import DatasetDescription
@@ -10,7 +9,7 @@ from app.engine.graph.description import ModelDescription, Notice
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.records import from_json
 from app.errors import WorkbenchError
-from app.jobs.pipelines import CALIBRATE, COMPARE, FIT, GRID, PAIRED, PREPARE, QUANTIZE, RANK, REFERENCE, SEARCH
+from app.jobs.labels import PREPARE, REFERENCE, optimize_labels
 from app.services import lookup
 from app.services.context import Workbench
 from app.services.estimates import Range, Work, expect, total
@@ -39,7 +38,7 @@ def plan_optimize(wb: Workbench, project_id: str, settings: QuantizationSettings
     clamped, notices = clamp_subset(settings, dataset.images)
     work = work_of(rows, variants, wb.settings, clamped.subset_size)
     measured = bool(variants) and variants[0].evaluation is not None
-    steps = tuple(PlanStep(label, _seconds(label, work, measured=measured)) for label in labels_of(clamped))
+    steps = tuple(PlanStep(label, _seconds(label, work, measured=measured)) for label in optimize_labels(clamped))
     return PlanView(
         settings=clamped,
         steps=steps,
@@ -50,18 +49,8 @@ def plan_optimize(wb: Workbench, project_id: str, settings: QuantizationSettings
     )
 
 
-def labels_of(settings: QuantizationSettings) -> Sequence[str]:
-    """The stages that `pipelines.run_optimize` announces."""
-    search = [RANK, SEARCH] if settings.method == "accuracy-aware" else []
-    return [PREPARE, REFERENCE, CALIBRATE, FIT, QUANTIZE, COMPARE, *search, GRID, PAIRED]
-
-
 def check_possible(model: ModelDescription, name: str) -> None:
-    """Raises WorkbenchError `optimize.float16`, `optimize.already_quantized`, saying what is possible."""
-    if model.precision == "float16":
-        message = f"{name} is FP16; INT8 is made from FP32 weights."
-        hint = "Export the model in FP32 and upload that file. This one can be measured as it is."
-        raise WorkbenchError("optimize.float16", message, where=name, hint=hint)
+    """Raises WorkbenchError `optimize.already_quantized`, saying what is possible."""
     if model.precision == "int8":
         message = f"{name} is quantized already; a second time would only lose accuracy."
         hint = "Upload the FP32 original to make other INT8 variants. This one can be measured as it is."

@@ -44,7 +44,7 @@ def start_optimize(wb: Workbench, project_id: str, settings: QuantizationSetting
 
     Raises:
         NotFoundError: `project.not_found`.
-        WorkbenchError: `optimize.float16`, `optimize.already_quantized`, saying what is possible; `settings.…`.
+        WorkbenchError: `optimize.already_quantized`, saying what is possible; `settings.…`.
     """
     plan = plan_optimize(wb, project_id, settings)
     with wb.database.write() as session:

@@ -33,6 +33,7 @@ STAGES = (
     pipelines.REFERENCE,
     pipelines.CALIBRATE,
     pipelines.FIT,
+    pipelines.TUNE,
     pipelines.QUANTIZE,
     pipelines.COMPARE,
     pipelines.GRID,

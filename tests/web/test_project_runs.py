@@ -22,6 +22,8 @@ LABELS = (
     "Prepare samples",
     "FP32 accuracy",
     "Calibrate",
+    "Round weights, correct biases",
+    "Choose by speed",
     "Quantize",
     "Compare with FP32",
     "Rank layers by harm",
@@ -38,7 +40,7 @@ def done(*labels: str) -> list[tuple[str, str, int, int, str]]:
 
 
 def a_search(wb: Workbench, project_id: str, **changes: Any) -> str:
-    events = [*PLANNED, *done(*LABELS[:6]), ("Trial 5", "started", 0, 0, ""), ("Trial 5", "progress", 318, 500, "")]
+    events = [*PLANNED, *done(*LABELS[:8]), ("Trial 5", "started", 0, 0, ""), ("Trial 5", "progress", 318, 500, "")]
     return rows.store_run(wb, project_id=project_id, **{"settings": AWARE, "events": events, "trials": trials()[:4], **changes})
 
 
@@ -136,7 +138,7 @@ def test_a_missed_limit_offers_another_try(wb: Workbench, client: TestClient) ->
 def test_a_failure_says_what_to_do(wb: Workbench, client: TestClient) -> None:
     project = rows.store_project(wb)
     error = WorkbenchError("stage.memory", f"Quantizing needed too much. {HOSTILE}", where="conv_1", hint="Use fewer samples.")
-    events = [*PLANNED[:5], *done(*LABELS[:3]), ("Quantize", "started", 0, 0, ""), ("Quantize", "failed", 0, 0, "too much")]
+    events = [*PLANNED[:7], *done(*LABELS[:5]), ("Quantize", "started", 0, 0, ""), ("Quantize", "failed", 0, 0, "too much")]
     run = rows.store_run(
         wb, state="failed", project_id=project.id, settings=QuantizationSettings(), events=events, error=error.as_dict()
     )

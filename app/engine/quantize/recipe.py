@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from app.engine.calibration.range_estimators import get_range_estimator
+from app.engine.graph.rewrites import AppliedRewrite
 from app.errors import WorkbenchError
+
+__all__ = ["AppliedRewrite", "KernelReport", "NoiseShare", "QuantizationSettings", "Recipe"]
 
 Method = Literal["default", "accuracy-aware"]
 Precision = Literal["int8", "int8-dynamic", "float16"]
@@ -39,7 +42,7 @@ class QuantizationSettings:
     activations: Activations = "auto"
     weight_granularity: Granularity = "per-channel"
     weight_bits: Literal[7, 8] = 8
-    """7: -64..63, for CPUs whose u8 x s8 products saturate in 16 bits (no VNNI)."""
+    """7: no pair of products passes 16 bits, for CPUs that cut their sum off there (no VNNI)."""
     effort: EffortLevel = "default"
     """fast: ranges, correctness rules and bias correction alone."""
     rounding: bool = True
@@ -67,6 +70,13 @@ class QuantizationSettings:
                 where="subset_size",
                 hint="300 are usually enough.",
             )
+        if self.method == "accuracy-aware" and self.precision != "int8":
+            raise WorkbenchError(
+                "settings.precision",
+                f"AccuracyAware searches among static INT8 files, but the precision is {self.precision}.",
+                where="precision",
+                hint="Choose int8, or the method default.",
+            )
         if not 0 <= self.seed <= LARGEST_SEED:
             message = f"The seed must be a whole number from 0 to {LARGEST_SEED}, but is {self.seed}."
             raise WorkbenchError("settings.seed", message, where="seed", hint="0 is usual.")
@@ -85,14 +95,6 @@ def _check_patterns(patterns: tuple[str, ...]) -> None:
         if not (pattern.strip() and pattern.isprintable() and len(pattern) <= MAX_PATTERN_CHARS):
             message = f"A pattern of nodes to keep in float must be printable text, but one is {pattern[:40]!a}."
             raise WorkbenchError("settings.keep_float", message, where="keep_float", hint=hint)
-
-
-@dataclass(frozen=True)
-class AppliedRewrite:
-    """An exact rewrite of the float graph; the FP32 file it is compared with has it, too."""
-
-    name: str
-    nodes: tuple[str, ...]
 
 
 @dataclass(frozen=True)

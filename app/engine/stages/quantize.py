@@ -12,7 +12,8 @@ from app import __version__
 from app.engine.quantize.assembly import load_fitted
 from app.engine.quantize.placement import ONNXRUNTIME
 from app.engine.quantize.recipe import KernelReport, QuantizationSettings, Recipe
-from app.engine.quantize.verification import assemble_verified
+from app.engine.quantize.speed.layouts import apply_layouts
+from app.engine.quantize.verification import assemble_verified, verify
 from app.engine.stages.context import Progress, StageContext
 
 
@@ -26,6 +27,8 @@ class Spec:
     samples: tuple[int, ...]
     keep_float: dict[str, str] = field(default_factory=dict)
     """Node name -> why it stays in float."""
+    layouts: tuple[str, ...] = ()
+    """For `apply_layouts`: exact forms of the file that are faster on the device."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,9 @@ def run(spec: Spec, context: StageContext) -> Result:
     graph = onnx.load(spec.graph)
     verified = assemble_verified(graph, ONNXRUNTIME, spec.keep_float, load_fitted(spec.fitted), context.folder)
     target = context.folder / "model.onnx"
-    target.write_bytes(verified.model.SerializeToString(deterministic=True))
+    model = apply_layouts(verified.model, spec.layouts)
+    target.write_bytes(model.SerializeToString(deterministic=True))
+    kernels = verify(graph, verified.placement, model, context.folder) if spec.layouts else verified.report
     recipe = Recipe(
         product_version=__version__,
         settings=spec.settings,
@@ -48,9 +53,9 @@ def run(spec: Spec, context: StageContext) -> Result:
         quantized_nodes=verified.placement.quantized,
         kept_in_float=verified.placement.kept_in_float,
         versions={package: version(package) for package in ("onnx", "onnxruntime", "numpy")},
-        kernels=verified.report,
+        kernels=kernels,
     )
-    context.report(Progress(1, 1, _in_words(verified.report, len(verified.placement.quantized), len(spec.keep_float))))
+    context.report(Progress(1, 1, _in_words(kernels, len(verified.placement.quantized), len(spec.keep_float))))
     return Result(recipe, target.stat().st_size)
 
 

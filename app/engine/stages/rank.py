@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
@@ -29,6 +29,8 @@ class Spec:
     preprocessing: Preprocessing
     settings: QuantizationSettings
     samples: tuple[int, ...]
+    keep_float: dict[str, str] = field(default_factory=dict)
+    """Node name -> why it is in float already."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Result:
 
 def run(spec: Spec, context: StageContext) -> Result:
     prepared = onnx.load(spec.graph)
-    placement = place(prepared, ONNXRUNTIME)
+    placement = place(prepared, ONNXRUNTIME, spec.keep_float)
     total = len(placement.groups)
     with PixelFile(spec.pixels) as pixels:
         inputs = list(batches(pixels, spec.samples[:RANKING_SAMPLES], spec.preprocessing, prepared))

@@ -23,7 +23,7 @@ from app.web.pages.words import KINDS, Chip, limit_chip, run_method, state_chip
 FlowState = Literal["done", "now", "todo", "failed"]
 FLOW: dict[str, tuple[str, ...]] = {
     "prepare": ("Prepare samples", "FP32 accuracy"),
-    "quantize": ("Calibrate", "Round weights, correct biases", "Quantize"),
+    "quantize": ("Calibrate", "Round weights, correct biases", "Choose by speed", "Quantize"),
     "compare": ("Compare with FP32",),
     "rank": ("Rank layers by harm",),
     "revert": ("Put layers back to FP32",),

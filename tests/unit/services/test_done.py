@@ -105,7 +105,6 @@ def test_settings_in_words() -> None:
         ({"method": "accuracy-aware"}, "AccuracyAware"),
         ({"precision": "int8-dynamic"}, "INT8 dynamic"),
         ({"precision": "float16"}, "FP16"),
-        ({"precision": "float16", "method": "accuracy-aware"}, "FP16 AccuracyAware"),
     ],
 )
 def test_kinds(changes: dict[str, Any], words: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 
@@ -84,15 +83,9 @@ def test_without_labels_the_limit_is_agreement(wb: Workbench) -> None:
     assert [notice.code for notice in plan.notices] == ["plan.agreement"]
 
 
-@pytest.mark.parametrize(
-    ("precision", "code", "possible"),
-    [
-        ("float16", "optimize.float16", "Export the model in FP32"),
-        ("int8", "optimize.already_quantized", "Upload the FP32 original"),
-    ],
-)
-def test_what_cannot_be_quantized_is_told_what_is_possible(wb: Workbench, precision: Any, code: str, possible: str) -> None:
-    model = store_model(wb, description=factories.a_model_description(precision=precision))
+def test_what_cannot_be_quantized_is_told_what_is_possible(wb: Workbench) -> None:
+    code, possible = "optimize.already_quantized", "Upload the FP32 original"
+    model = store_model(wb, description=factories.a_model_description(precision="int8"))
     project = store_project(wb, (factories.a_variant(),), model_id=model)
     for attempt in (runs.plan_optimize, runs.start_optimize):
         with pytest.raises(WorkbenchError) as caught:
