@@ -12,7 +12,7 @@ import onnx
 import onnxruntime as ort
 
 from app.engine.calibration.collector import collect_statistics
-from app.engine.calibration.range_estimators import NEEDS_HISTOGRAM
+from app.engine.calibration.range_estimators import needs_histogram
 from app.engine.numerics.metrics import sqnr_db
 from app.engine.quantize.default import DefaultFit, fit_default, observed_tensors
 from app.engine.quantize.placement import ONNXRUNTIME, Placement, place
@@ -75,7 +75,7 @@ def quantize_default(
         prepared,
         observed_tensors(prepared),
         samples,
-        histogram=settings.range_estimator in NEEDS_HISTOGRAM,
+        histogram=needs_histogram(settings.range_estimator),
         threads=1,
         on_batch=lambda _seen: None,
     )

@@ -184,6 +184,8 @@ def _require_shape(entry: onnx.ValueInfoProto, shape: tuple[int, ...], sample: i
     Raises:
         WorkbenchError: `calibration.shape`.
     """
+    if not entry.type.tensor_type.HasField("shape"):
+        return
     dims = entry.type.tensor_type.shape.dim
     expected = tuple(dim.dim_value or dim.dim_param or "?" for dim in dims)
     fits = len(shape) == len(dims) and all(

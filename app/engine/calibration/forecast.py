@@ -105,8 +105,9 @@ def infer_shapes(model: onnx.ModelProto, input_shape: Sequence[int]) -> dict[str
             graph.initializer.append(tensor)
         else:  # only its shape matters
             graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
-    for dim, size in zip(graph.input[0].type.tensor_type.shape.dim, input_shape, strict=False):
-        dim.dim_value = size
+    graph.input[0].type.tensor_type.shape.CopyFrom(onnx.TensorShapeProto())
+    for size in input_shape:
+        graph.input[0].type.tensor_type.shape.dim.add(dim_value=size)
     inferred = onnx.shape_inference.infer_shapes(slim, data_prop=True).graph
     values = (*inferred.value_info, *inferred.output, inferred.input[0])
     return {value.name: shape for value in values if (shape := _known(value)) is not None}

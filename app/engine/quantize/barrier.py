@@ -26,6 +26,7 @@ import onnx
 from onnx import helper
 
 from app.engine.graph.index import GraphIndex
+from app.engine.graph.names import Names
 
 REQUANTIZED_BY_THE_RUNTIME = frozenset({"Conv", "ConvTranspose", "Gemm"})
 TAKEN_BY_THE_RUNTIME = frozenset(
@@ -39,7 +40,7 @@ PASSED = frozenset({"MaxPool", "Reshape", "Slice", "Squeeze", "Transpose", "Unsq
 def insert_barriers(model: onnx.ModelProto, kept_in_float: Collection[str]) -> tuple[str, ...]:
     """Edit `model` in place; returns the names of the nodes that got a barrier."""
     graph = model.graph
-    index = GraphIndex(graph)
+    index, new = GraphIndex(graph), Names(graph)
     visible = {value.name for value in graph.output}
     guarded = [
         node
@@ -58,8 +59,9 @@ def insert_barriers(model: onnx.ModelProto, kept_in_float: Collection[str]) -> t
             readers[0].op_type = "LeakyRelu"
             readers[0].attribute.append(helper.make_attribute("alpha", 0.0))
         else:
-            node.output[0] = f"{value}_float"
-            nodes.append(helper.make_node("LeakyRelu", [node.output[0]], [value], name=f"{node.name}_barrier", alpha=1.0))
+            node.output[0] = new.fresh(f"{value}_float")
+            name = new.fresh(f"{node.name}_barrier")
+            nodes.append(helper.make_node("LeakyRelu", [node.output[0]], [value], name=name, alpha=1.0))
     rebuilt = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
     graph.node.extend(rebuilt)

@@ -110,7 +110,9 @@ def _hard_sigmoid(node: onnx.NodeProto, operands: Operands, writer: QdqWriter) -
 def _hard_swish(node: onnx.NodeProto, operands: Operands, writer: QdqWriter) -> None:
     zero = np.asarray(0, np.uint8)
     offset = writer.rounded_constant(f"{node.name}_offset", np.asarray(3, np.float32))
-    shifted = writer.node("Add", [operands.inputs[0], offset], f"{node.name}_shifted", f"{node.name}_shift")
+    shifted = writer.node(
+        "Add", [operands.inputs[0], offset], writer.fresh(f"{node.name}_shifted"), writer.fresh(f"{node.name}_shift")
+    )
     gate = writer.round_trip(
         shifted,
         QParams(np.asarray(6 / 255, np.float32), zero),

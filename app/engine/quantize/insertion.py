@@ -18,6 +18,7 @@ from collections.abc import Collection, Mapping
 
 import onnx
 
+from app.engine.graph.names import Names
 from app.engine.numerics.affine import QParams
 from app.engine.quantize.compositions import Operands, compose
 from app.engine.quantize.pointwise import is_pointwise, write_pointwise
@@ -57,7 +58,7 @@ class _Insertion:
         self._model, self._plan, self._grids, self._layers, self._placed = model, plan, grids, layers, placed
         self._facts = GraphFacts(model)
         self._renamed = {node.input[0]: node.output[0] for node in model.graph.node if node.name in plan.folded}
-        self._writer = QdqWriter()
+        self._writer = QdqWriter(Names(model.graph))
 
     def build(self) -> onnx.ModelProto:
         graph = self._model.graph
@@ -117,10 +118,10 @@ class _Insertion:
             self._writer.round_trip(self._raw(value), quantizer or grid, value, reader, self._read(value))
 
     def _read(self, value: str) -> str:
-        return f"{value}_dq" if value in self._grids and value not in self._plan.exposed else value
+        return self._writer.fresh(f"{value}_dq") if value in self._grids and value not in self._plan.exposed else value
 
     def _raw(self, value: str) -> str:
-        return f"{value}_raw" if value in self._grids and value in self._plan.exposed else value
+        return self._writer.fresh(f"{value}_raw") if value in self._grids and value in self._plan.exposed else value
 
     def _replace_constants(self, node: onnx.NodeProto, layer: QuantizedLayer) -> None:
         axis = layer.axis if layer.weight_scale.ndim else None

@@ -7,6 +7,9 @@ error:
 
     noise = mean over judged values v of  sum (v - v_q)² / sum v²          SQNR = -10 log10 noise
 
+Each is taken as its readers get it, behind its own QuantizeLinear and DequantizeLinear: else the range of a last layer would
+never be judged, and the layer would run in float for the sake of the measurement.
+
 Degenerate: a value that is 0 on all samples does not count; outputs without a float value behind them leave nothing to judge.
 """
 
@@ -89,6 +92,17 @@ def _compares(index: GraphIndex, node: onnx.NodeProto) -> bool:
     )
 
 
+def as_read(graph: onnx.GraphProto, values: Sequence[str]) -> list[str]:
+    """What the readers of each value get: the value itself, or what its DequantizeLinear makes of it."""
+    index = GraphIndex(graph)
+
+    def reader(value: str, op_type: str) -> str | None:
+        return next((node.output[0] for node in index.consumers(value) if node.op_type == op_type), None)
+
+    codes = {value: reader(value, "QuantizeLinear") for value in values}
+    return [(reader(code, "DequantizeLinear") or value) if code else value for value, code in codes.items()]
+
+
 class Judge:
     """The float model's judged values on some samples, and how far another model is from them."""
 
@@ -115,9 +129,10 @@ class Judge:
 
     def _run(self, model: onnx.ModelProto, samples: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
         """Per judged value its arrays, one a sample."""
-        session = self._runtime.open(with_outputs(model, self.values).SerializeToString(), threads=self._threads)
+        names = as_read(model.graph, self.values)
+        session = self._runtime.open(with_outputs(model, names).SerializeToString(), threads=self._threads)
         (entry,) = session.inputs
-        rows = [session.run({entry.name: sample}, list(self.values)) for sample in samples]
+        rows = [session.run({entry.name: sample}, names) for sample in samples]
         return [[np.asarray(row[k], np.float32) for row in rows] for k in range(len(self.values))]
 
 

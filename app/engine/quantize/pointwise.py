@@ -56,9 +56,10 @@ def write_pointwise(
     operands = [value, writer.weight(node.name, weight_q, layer.weight_scale, axis)]
     if layer.bias_q is not None and layer.bias_scale is not None:
         operands.append(writer.bias(node.name, layer.bias_q, layer.bias_scale))
-    product = writer.node("Gemm", operands, f"{node.name}_product", node.name)
-    image = writer.node("Reshape", [product, pixels], f"{node.name}_image", f"{node.name}_image")
-    writer.node("Transpose", [image], node.output[0], f"{node.name}_first", perm=TO_CHANNELS_FIRST)
+    product = writer.node("Gemm", operands, writer.fresh(f"{node.name}_product"), node.name)
+    name = writer.fresh(f"{node.name}_image")
+    image = writer.node("Reshape", [product, pixels], name, name)
+    writer.node("Transpose", [image], node.output[0], writer.fresh(f"{node.name}_first"), perm=TO_CHANNELS_FIRST)
 
 
 def _ints(value: object) -> list[int]:

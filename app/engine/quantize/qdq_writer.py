@@ -1,4 +1,7 @@
-"""Writes nodes and constants of a QDQ graph. Scales and zero points are 0-d, except per channel (placement.md §1, trap 4)."""
+"""Writes nodes and constants of a QDQ graph, under names that the float graph does not have.
+
+Scales and zero points are 0-d, except per channel (placement.md §1, trap 4).
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,13 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from app.engine.graph.names import Names
 from app.engine.numerics.affine import QParams, compute_qparams, quantize
 
 
 class QdqWriter:
-    def __init__(self) -> None:
+    def __init__(self, names: Names) -> None:
+        self.fresh = names.fresh
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
 
@@ -21,7 +26,8 @@ class QdqWriter:
         self.nodes.append(helper.make_node(op_type, inputs, [output], name=name, **attributes))
         return output
 
-    def constant(self, name: str, values: np.ndarray) -> str:
+    def constant(self, stem: str, values: np.ndarray) -> str:
+        name = self.fresh(stem)
         self.constants[name] = numpy_helper.from_array(np.asarray(values), name)
         return name
 
@@ -35,10 +41,11 @@ class QdqWriter:
             output: Its name; `<name>_dq` by default.
         """
         parameters = self._parameters(name, quantizer)
-        quantized = self.node("QuantizeLinear", [value, *parameters], f"{name}_q", f"{name}_quantize")
+        quantized = self.node("QuantizeLinear", [value, *parameters], self.fresh(f"{name}_q"), self.fresh(f"{name}_quantize"))
         if dequantizer is not None:
             parameters = self._parameters(f"{name}_read", dequantizer)
-        return self.node("DequantizeLinear", [quantized, *parameters], output or f"{name}_dq", f"{name}_dequantize")
+        output = output or self.fresh(f"{name}_dq")
+        return self.node("DequantizeLinear", [quantized, *parameters], output, self.fresh(f"{name}_dequantize"))
 
     def dequantized(self, name: str, values: np.ndarray, scale: np.ndarray, zeros: np.ndarray, axis: int | None = None) -> str:
         """An integer constant behind DequantizeLinear."""
@@ -48,7 +55,8 @@ class QdqWriter:
             self.constant(f"{name}_zero_point", zeros),
         ]
         attributes = {} if axis is None else {"axis": axis}
-        return self.node("DequantizeLinear", inputs, f"{name}_dq", f"{name}_dequantize", **attributes)
+        output = self.fresh(f"{name}_dq")
+        return self.node("DequantizeLinear", inputs, output, self.fresh(f"{name}_dequantize"), **attributes)
 
     def rounded_constant(self, name: str, values: np.ndarray) -> str:
         """A float constant on a uint8 grid of its own: the type of activations, or their integer kernel is not used."""
@@ -63,7 +71,7 @@ class QdqWriter:
 
     def moved(self, op_type: str, inputs: list[str], name: str, grid: QParams, **attributes: Any) -> str:
         """A node that moves values, with the same grid before and behind."""
-        return self.round_trip(self.node(op_type, inputs, name, name, **attributes), grid, name)
+        return self.round_trip(self.node(op_type, inputs, self.fresh(name), self.fresh(name), **attributes), grid, name)
 
     def _parameters(self, name: str, grid: QParams) -> list[str]:
         return [self.constant(f"{name}_scale", grid.scale), self.constant(f"{name}_zero_point", grid.zero_point)]

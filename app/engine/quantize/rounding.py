@@ -40,7 +40,7 @@ def second_moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (centred.T @ centred).astype(np.float64) / max(len(rows), 1), mean
 
 
-def round_with_moments(weights: np.ndarray, scales: np.ndarray, moments: np.ndarray, qmax: int = QMAX) -> np.ndarray:
+def round_with_moments(weights: np.ndarray, scales: np.ndarray, moments: np.ndarray) -> np.ndarray:
     """(C, K) int8 of float32 weights (C, K), scales (C,) or (), centred second moments (K, K) of their input."""
     columns = weights.shape[1]
     order = np.argsort(-np.diag(moments), kind="stable")
@@ -52,7 +52,7 @@ def round_with_moments(weights: np.ndarray, scales: np.ndarray, moments: np.ndar
         stop = min(start + BLOCK, columns)
         errors = np.empty((len(weights), stop - start))
         for k in range(start, stop):
-            rounded[:, k : k + 1] = np.clip(np.rint(rest[:, k : k + 1] / steps), -qmax, qmax)
+            rounded[:, k : k + 1] = np.clip(np.rint(rest[:, k : k + 1] / steps), -QMAX, QMAX)
             error = (rest[:, k : k + 1] - rounded[:, k : k + 1] * steps) / factor[k, k]
             errors[:, k - start] = error[:, 0]
             rest[:, k + 1 : stop] -= error * factor[k, k + 1 : stop]
@@ -62,7 +62,7 @@ def round_with_moments(weights: np.ndarray, scales: np.ndarray, moments: np.ndar
     return restored.astype(np.int8)
 
 
-def round_channels_with_moments(weights: np.ndarray, scales: np.ndarray, moments: np.ndarray, qmax: int = QMAX) -> np.ndarray:
+def round_channels_with_moments(weights: np.ndarray, scales: np.ndarray, moments: np.ndarray) -> np.ndarray:
     """As `round_with_moments` where every output channel has its own input: moments (C, K, K), for depthwise convolutions.
 
     K is small there (9, 25, 49), so all channels take each step together.
@@ -75,7 +75,7 @@ def round_channels_with_moments(weights: np.ndarray, scales: np.ndarray, moments
     steps = np.broadcast_to(scales, (channels,)).astype(np.float64)
     rounded = np.empty_like(rest)
     for k in range(columns):
-        rounded[:, k] = np.clip(np.rint(rest[:, k] / steps), -qmax, qmax)
+        rounded[:, k] = np.clip(np.rint(rest[:, k] / steps), -QMAX, QMAX)
         errors = (rest[:, k] - rounded[:, k] * steps) / factors[:, k, k]
         rest[:, k + 1 :] -= errors[:, None] * factors[:, k, k + 1 :]
     restored = np.empty_like(rounded)

@@ -26,7 +26,7 @@ from __future__ import annotations
 import numpy as np
 
 from app.engine.quantize.layers import Layer
-from app.engine.quantize.saturation import in_file_order, in_kernel_order, never_saturates, pairs_of
+from app.engine.quantize.saturation import from_kernel_pairs, kernel_pairs, never_saturates, pairs_of
 
 LARGEST_PAIR = 128
 """Steps, of one sign: 128 * 255 = 32640 fits 16 bits, 129 * 255 does not."""
@@ -36,29 +36,26 @@ def safe_scales(layer: Layer, scales: np.ndarray) -> np.ndarray:
     """(C,) or () float32, no smaller than `scales` of the same shape."""
     if never_saturates(layer):
         return scales
-    return np.asarray(_enlarged(in_kernel_order(layer, layer.rows), scales), np.float32)
+    return np.asarray(_enlarged(kernel_pairs(layer, layer.rows), scales), np.float32)
 
 
 def safe_row_scales(rows: np.ndarray, scales: np.ndarray) -> np.ndarray:
     """The same for plain rows (C, K) in the kernel's order."""
-    return np.asarray(_enlarged(rows, scales), np.float32)
+    return np.asarray(_enlarged(pairs_of(rows), scales), np.float32)
 
 
 def tame_pairs(layer: Layer, rows_q: np.ndarray) -> np.ndarray:
     """(C, K) int8 with no pair beyond LARGEST_PAIR steps of one sign: its excess is taken from both."""
     if never_saturates(layer):
         return rows_q
-    columns = rows_q.shape[1]
-    pairs = pairs_of(in_kernel_order(layer, rows_q)).astype(np.int32)  # (C, P, 2)
+    pairs = kernel_pairs(layer, rows_q).astype(np.int32)  # (C, P, 2)
     same_sign = np.sign(pairs[..., 0]) == np.sign(pairs[..., 1])
     excess = np.where(same_sign, np.maximum(np.abs(pairs).sum(axis=2) - LARGEST_PAIR, 0), 0)  # (C, P)
     taken = np.stack([(excess + 1) // 2, excess // 2], axis=2)
-    tamed = (pairs - np.sign(pairs) * taken).reshape(len(rows_q), -1)[:, :columns]
-    return np.asarray(in_file_order(layer, tamed), np.int8)
+    return np.asarray(from_kernel_pairs(layer, pairs - np.sign(pairs) * taken), np.int8)
 
 
-def _enlarged(rows: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    pairs = pairs_of(rows)
+def _enlarged(pairs: np.ndarray, scales: np.ndarray) -> np.ndarray:
     sums = np.maximum(np.maximum(pairs, 0).sum(axis=-1), np.maximum(-pairs, 0).sum(axis=-1))  # (C, P)
     wanted = sums.max(axis=-1) / (LARGEST_PAIR - 1)
     return np.asarray(np.maximum(scales, wanted if np.ndim(scales) else wanted.max()))

@@ -55,10 +55,14 @@ def layer_risk(layer: Layer, rows_q: np.ndarray, grid: QParams | None = None, pa
     none_hit = None if patches is None or grid is None else 0.0
     if never_saturates(layer):
         return LayerRisk(layer.node, 0.0, none_hit)
-    weights = _pairs(layer, rows_q).reshape(layer.groups, layer.channels // layer.groups, -1, 2)  # (G, C/G, P, 2)
+    weights = (
+        kernel_pairs(layer, rows_q).astype(np.int32).reshape(layer.groups, layer.channels // layer.groups, -1, 2)
+    )  # (G, C/G, P, 2)
     if patches is None or grid is None:
         return LayerRisk(layer.node, float(_at_risk(weights, 0, 255).mean()), None)
-    codes = _pairs(layer, quantize(patches, grid)).reshape(layer.groups, patches.shape[1], -1, 2)  # (G, n, P, 2)
+    codes = (
+        kernel_pairs(layer, quantize(patches, grid)).astype(np.int32).reshape(layer.groups, patches.shape[1], -1, 2)
+    )  # (G, n, P, 2)
     risky = _at_risk(weights, int(codes.min()), int(codes.max()))
     hits = 0
     for group, channel in np.argwhere(risky.any(axis=2)):
@@ -68,20 +72,32 @@ def layer_risk(layer: Layer, rows_q: np.ndarray, grid: QParams | None = None, pa
     return LayerRisk(layer.node, float(risky.mean()), hits / (layer.channels * patches.shape[1]))
 
 
-def in_kernel_order(layer: Layer, rows: np.ndarray) -> np.ndarray:
-    """(…, K) in the file's order -> (…, K) as the kernel reads them: all channels of a tap, then the next tap."""
-    if layer.op_type != "Conv":
-        return rows
+def kernel_pairs(layer: Layer, rows: np.ndarray) -> np.ndarray:
+    """(…, K) in the file's order -> (…, P, 2) as the kernel reads them.
+
+    Conv reads all channels of a tap, then the next tap. A ConvTranspose is run as one product per tap (upsampling.py), so no
+    pair reaches over to the next one.
+    """
+    if layer.op_type not in {"Conv", "ConvTranspose"}:
+        return pairs_of(rows)
     taps = int(np.prod(layer.weight.shape[2:]))
-    return rows.reshape(*rows.shape[:-1], -1, taps).swapaxes(-1, -2).reshape(rows.shape)
+    ordered = rows.reshape(*rows.shape[:-1], -1, taps).swapaxes(-1, -2)  # (…, taps, channels)
+    if layer.op_type == "Conv":
+        return pairs_of(ordered.reshape(rows.shape))
+    return pairs_of(ordered).reshape(*rows.shape[:-1], -1, 2)
 
 
-def in_file_order(layer: Layer, rows: np.ndarray) -> np.ndarray:
-    """The way back."""
-    if layer.op_type != "Conv":
-        return rows
+def from_kernel_pairs(layer: Layer, pairs: np.ndarray) -> np.ndarray:
+    """The way back, of (C, P, 2)."""
+    count, columns = len(pairs), layer.columns
+    if layer.op_type not in {"Conv", "ConvTranspose"}:
+        return pairs.reshape(count, -1)[:, :columns]
     taps = int(np.prod(layer.weight.shape[2:]))
-    return rows.reshape(*rows.shape[:-1], taps, -1).swapaxes(-1, -2).reshape(rows.shape)
+    if layer.op_type == "Conv":
+        ordered = pairs.reshape(count, -1)[:, :columns].reshape(count, taps, -1)
+    else:
+        ordered = pairs.reshape(count, taps, -1)[:, :, : columns // taps]
+    return ordered.swapaxes(1, 2).reshape(count, columns)
 
 
 def pairs_of(rows: np.ndarray) -> np.ndarray:
@@ -94,10 +110,6 @@ def pairs_of(rows: np.ndarray) -> np.ndarray:
 def never_saturates(layer: Layer) -> bool:
     """Depthwise kernels multiply in 32 bits."""
     return layer.depthwise and layer.channels == layer.groups
-
-
-def _pairs(layer: Layer, rows: np.ndarray) -> np.ndarray:
-    return pairs_of(in_kernel_order(layer, rows)).astype(np.int32)
 
 
 def _at_risk(weights: np.ndarray, low: int, high: int) -> np.ndarray:

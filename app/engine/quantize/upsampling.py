@@ -50,12 +50,13 @@ def write_upsampling(
             ("together", [-1, height * rows, width * columns, channels]),
         )
     )
-    mixed = writer.round_trip(writer.node("Conv", operands, f"{node.name}_mixed", node.name), grid, f"{node.name}_mixed")
+    mixed = writer.node("Conv", operands, writer.fresh(f"{node.name}_mixed"), node.name)
+    mixed = writer.round_trip(mixed, grid, f"{node.name}_mixed")
     value = writer.moved("Transpose", [mixed], f"{node.name}_last", grid, perm=TO_CHANNELS_LAST)
     value = writer.moved("Reshape", [value, apart], f"{node.name}_windows", grid)
     value = writer.moved("Transpose", [value], f"{node.name}_placed", grid, perm=[0, 1, 3, 2, 4, 5])
     value = writer.moved("Reshape", [value, together], f"{node.name}_image", grid)
-    writer.node("Transpose", [value], output, f"{node.name}_first", perm=TO_CHANNELS_FIRST)
+    writer.node("Transpose", [value], output, writer.fresh(f"{node.name}_first"), perm=TO_CHANNELS_FIRST)
 
 
 def _repeated(scale: np.ndarray, times: int) -> np.ndarray:

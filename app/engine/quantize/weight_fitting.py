@@ -7,6 +7,7 @@
     b' = b + (W - W_q) mean(x)        W - W_q: (C, K), mean(x): (K,), the mean row of the layer's float input
 
 The correction is exact for the mean of every output channel (DFQ, arXiv 1906.04721, with measured instead of assumed means).
+Weights of "7 bits" keep all steps that no pair of products is too large with (safe_pairs.py).
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from app.engine.quantize.layers import Layer
 from app.engine.quantize.moments import InputMoments
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.quantize.rounding import round_channels_with_moments, round_with_moments
-from app.engine.quantize.weights import QuantizedLayer, largest_weight, quantized_layer, round_to_nearest, weight_scales
+from app.engine.quantize.safe_pairs import safe_scales, tame_pairs
+from app.engine.quantize.weights import QuantizedLayer, quantized_layer, round_to_nearest, weight_scales
 
 NEAREST, BIAS, ROUNDING, ROUNDING_BIAS = "nearest", "nearest, bias", "rounding", "rounding, bias"
 
@@ -73,19 +75,22 @@ class _Rounder:
     """One layer on its grid."""
 
     def __init__(self, layer: Layer, grids: Mapping[str, QParams], settings: QuantizationSettings) -> None:
-        self._layer, self._qmax = layer, largest_weight(settings.weight_bits)
+        self._layer, self._safe = layer, settings.weight_bits == 7
         self._input_scale = np.float32(grids[layer.activation].scale)
         per_channel = settings.weight_granularity == "per-channel"
-        self._scales = weight_scales(layer, self._input_scale, per_channel=per_channel, qmax=self._qmax)
-        self._nearest = round_to_nearest(layer.rows, self._scales, self._qmax)
+        scales = weight_scales(layer, self._input_scale, per_channel=per_channel)
+        self._scales = safe_scales(layer, scales) if self._safe else scales
+        self._nearest = round_to_nearest(layer.rows, self._scales)
 
     def rounded(self, seen: InputMoments) -> np.ndarray:
         """(C, K) int8, rounded with the second moments of the input."""
         layer, covariance = self._layer, seen.covariance
         if layer.groups == 1:
-            return round_with_moments(layer.rows, self._scales, covariance[0], self._qmax)
-        per_group = layer.channels // layer.groups
-        return round_channels_with_moments(layer.rows, self._scales, np.repeat(covariance, per_group, axis=0), self._qmax)
+            rows_q = round_with_moments(layer.rows, self._scales, covariance[0])
+        else:
+            each = np.repeat(covariance, layer.channels // layer.groups, axis=0)
+            rows_q = round_channels_with_moments(layer.rows, self._scales, each)
+        return tame_pairs(layer, rows_q) if self._safe else rows_q
 
     def packed(self, rows_q: np.ndarray | None, means: np.ndarray | None) -> QuantizedLayer:
         """

@@ -6,17 +6,18 @@
 | b | bias | (C,) | float32 |
 | s_x | scale of the layer's input | () | float32 |
 | s_w | scale per output channel | (C,) | float32 |
-| q | largest weight: 127; 64 with 7 bits | () | int |
-| w_q | round(w / s_w), -q..q, zero point 0 | (C, K) | int8 |
+| w_q | round(w / s_w), -127..127, zero point 0 | (C, K) | int8 |
 | b_q | round(b / (s_x s_w)) | (C,) | int32 |
 
-    s_w[c] = max( max|w[c]| / q,  |b[c]| / (s_x 2^29),  1e-9 )
+    s_w[c] = max( max|w[c]| / 127,  |b[c]| / (s_x 2^29),  t / min(s_x, 1) )        t: twice the smallest normal float32
 
 The second term is a correctness rule: a dead channel (weights near 0, bias not) has s_w near 0, its bias then passes 2^31 and
-is lost (9 channels of MobileNet-v2; 1.8 dB; accuracy.md §2.1). A bias must be added in exactly the scale float32(s_x s_w), or
-onnxruntime runs the layer in float (placement.md §1, trap 3).
+is lost (9 channels of MobileNet-v2; 1.8 dB; accuracy.md §2.1). The third keeps s_w and s_x s_w normal and no more: weights of
+1e-12 are weights like others when a later node multiplies them back. A bias must be added in exactly the scale
+float32(s_x s_w), or onnxruntime runs the layer in float (placement.md §1, trap 3).
 
-Degenerate inputs: an all-zero channel gets the smallest scale; NaN or infinite weights are refused by name.
+Degenerate inputs: a channel without weights and bias takes the layer's largest scale, which any runtime takes; NaN or infinite
+weights are refused by name.
 """
 
 from __future__ import annotations
@@ -29,11 +30,9 @@ from app.engine.quantize.layers import Layer
 from app.errors import WorkbenchError
 
 QMAX = 127
-QMAX_7_BIT = 64
-"""Two products of a uint8 and such a weight fit 16 bits: 2 * 255 * 64 = 32640 (portability.py)."""
 BIAS_LIMIT = 2.0**29
 """A quarter of int32's range: the bias and the sum of products share it."""
-SMALLEST_WEIGHT_SCALE = 1e-9
+SMALLEST_WEIGHT_SCALE = 2 * float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
@@ -62,12 +61,7 @@ class QuantizedLayer:
         return np.asarray(rows * np.broadcast_to(self.weight_scale, (layer.channels,))[:, None], np.float32)
 
 
-def largest_weight(bits: int) -> int:
-    """q of weights with so many bits (7 or 8)."""
-    return QMAX_7_BIT if bits == 7 else QMAX
-
-
-def weight_scales(layer: Layer, input_scale: np.float32, *, per_channel: bool = True, qmax: int = QMAX) -> np.ndarray:
+def weight_scales(layer: Layer, input_scale: np.float32, *, per_channel: bool = True) -> np.ndarray:
     """(C,) float32, or () per tensor.
 
     Raises:
@@ -82,16 +76,18 @@ def weight_scales(layer: Layer, input_scale: np.float32, *, per_channel: bool = 
             where=layer.node,
             hint="Check the export; the FP32 model gives NaN, too.",
         )
-    wanted = np.abs(rows).max(axis=1, initial=0.0) / qmax
+    wanted = np.abs(rows).max(axis=1, initial=0.0).astype(np.float64) / QMAX
     lowest = np.abs(bias) / (np.float64(input_scale) * BIAS_LIMIT)
-    scales = np.maximum(np.maximum(wanted, lowest), SMALLEST_WEIGHT_SCALE).astype(np.float32)
+    smallest = SMALLEST_WEIGHT_SCALE / min(float(input_scale), 1.0)
+    scales = np.maximum(np.maximum(wanted, lowest), smallest)
+    scales = np.where(scales > smallest, scales, scales.max(initial=smallest))
     return np.asarray(scales if per_channel else scales.max(), np.float32)
 
 
-def round_to_nearest(rows: np.ndarray, scales: np.ndarray, qmax: int = QMAX) -> np.ndarray:
+def round_to_nearest(rows: np.ndarray, scales: np.ndarray) -> np.ndarray:
     """(C, K) int8."""
     steps = rows / np.broadcast_to(scales, (len(rows),))[:, None]
-    return np.asarray(np.clip(np.rint(steps), -qmax, qmax), np.int8)
+    return np.asarray(np.clip(np.rint(steps), -QMAX, QMAX), np.int8)
 
 
 def quantized_layer(

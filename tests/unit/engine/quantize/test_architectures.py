@@ -9,6 +9,8 @@ import onnx
 import pytest
 
 from app.engine.graph.multiply_adds import known_shapes, node_multiply_adds
+from app.engine.quantize.layers import WEIGHTED
+from app.engine.runtimes.kernels import read_kernels
 from tests.support.architectures import ARCHITECTURES, Architecture
 from tests.support.quantize_default import Quantized, kernels, quantize_default
 
@@ -37,13 +39,11 @@ MADE_OF = {
 happens to stand between DequantizeLinear and QuantizeLinear."""
 
 
-def every_architecture(**known: str):
-    """Parametrizes by architecture; those in `known` fail for the reason given there."""
+def every_architecture():
+    """Parametrizes by architecture."""
     parameters = []
     for architecture in ARCHITECTURES:
         marks = [] if architecture.name in QUICK else [pytest.mark.slow]
-        if architecture.name in known:
-            marks.append(pytest.mark.xfail(strict=True, reason=known[architecture.name]))
         parameters.append(pytest.param(architecture, id=architecture.name, marks=marks))
     return pytest.mark.parametrize("architecture", parameters)
 
@@ -65,12 +65,7 @@ def default(tmp_path_factory) -> Default:
     return quantized
 
 
-@every_architecture(
-    csp_detector="signed values on symmetric grids: asymmetric ones, as fast here, give 25.5 to 27 dB",
-    dfl_detector="the same: boxes 41 dB",
-    fpn_detector="the same: boxes 34.5 dB",
-    style_transfer="the same, and channels of very different size in front of InstanceNormalization: 12.3 to 13.7 dB",
-)
+@every_architecture()
 def test_answers_stay_close(architecture, default):
     judged = default(architecture).sqnr(architecture.samples(JUDGED, seed=1), architecture.quantities)
     short = {name: db for name, db in judged.items() if not db >= architecture.floor(name)}
@@ -85,10 +80,13 @@ def test_the_file_is_valid_onnx(architecture, default):
 @every_architecture()
 def test_planned_layers_run_in_integer_kernels_and_no_others(architecture, default, tmp_path):
     quantized = default(architecture)
-    planned = planned_operators(quantized)
-    running = kernels(quantized.model, tmp_path)
-    weighted = sum(running[kernel] for forms in INTEGER_KERNELS.values() for kernel in forms)
-    assert weighted == sum(planned[operator] for operator in INTEGER_KERNELS), (planned, running)
+    planned = {
+        node.name
+        for node in quantized.fit.graph.graph.node
+        if node.name in quantized.placement.quantized and node.op_type in WEIGHTED
+    }
+    running = read_kernels(quantized.model, tmp_path).by_node().values()
+    assert {kernel.node for kernel in running if kernel.integer} == planned
 
 
 @every_architecture()

@@ -21,7 +21,7 @@ from app.engine.quantize.patches import sample_rows
 from app.engine.quantize.portability import assess
 from app.engine.quantize.safe_pairs import LARGEST_PAIR, safe_scales, tame_pairs
 from app.engine.quantize.saturation import layer_risk, saturates
-from app.engine.quantize.weights import largest_weight, round_to_nearest, weight_scales
+from app.engine.quantize.weights import QMAX, round_to_nearest, weight_scales
 from app.engine.runtimes import get_runtime
 from tests.support import vpmaddubsw
 
@@ -107,7 +107,7 @@ def test_safe_pairs_cost_less_than_7_bits():
     """Two largest weights of one sign seldom form a pair, so scales grow by less than the 2 of 7 bits."""
     layer = CASES["3x3"]
     scales = weight_scales(layer, np.float32(1))
-    sevenths = weight_scales(layer, np.float32(1), qmax=largest_weight(7))
+    sevenths = scales * np.float32(QMAX / 64)
     noises = []
     for chosen in (sevenths, safe_scales(layer, scales)):
         noise = layer.rows - round_to_nearest(layer.rows, chosen) * chosen[:, None]
@@ -115,12 +115,11 @@ def test_safe_pairs_cost_less_than_7_bits():
     assert noises[1] < 0.7 * noises[0]
 
 
-def test_7_bits_are_as_wide_as_they_can_be():
+def test_safe_pairs_are_as_large_as_they_can_be():
     """One step more, and two full codes pass 16 bits."""
     layer = layer_of(np.ones((32, 8)), op_type="MatMul")
-    for steps, pairs in ((largest_weight(7), 0), (largest_weight(7) + 1, 1)):
+    for steps, pairs in ((LARGEST_PAIR // 2, 0), (LARGEST_PAIR // 2 + 1, 1)):
         assert layer_risk(layer, np.full((8, 32), steps, np.int8)).pairs == pairs
-    assert 2 * largest_weight(7) == LARGEST_PAIR
 
 
 def test_depthwise_layers_have_other_instructions():
