@@ -68,6 +68,7 @@ LAYERS = {
     "dense": layer_of(normal(6, 4, 3, 3), bias=normal(6)),
     "without bias": layer_of(normal(6, 4, 3, 3)),
     "grouped": layer_of(normal(6, 2, 3, 3), groups=2, bias=normal(6)),
+    "of one sign": layer_of(np.abs(normal(6, 4, 3, 3)) + np.float32(0.5), bias=normal(6)),
     "depthwise": layer_of(normal(6, 1, 3, 3), groups=6, bias=normal(6)),
 }
 
