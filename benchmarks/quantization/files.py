@@ -15,7 +15,7 @@ from benchmarks.quantization import tools
 from benchmarks.quantization.cases import Case
 from benchmarks.quantization.integrity import optimized_against_literal
 from benchmarks.quantization.ours import Made, load_made, make
-from benchmarks.quantization.tools import PeerFile, Speed
+from benchmarks.quantization.tools import Accuracy, PeerFile, Speed
 
 EFFORTS: tuple[EffortLevel, ...] = ("default", "fast")
 ACCURACY_PEERS = ("ort-minmax", "nncf-per-tensor")
@@ -33,10 +33,7 @@ class Row:
     label: str
     ours: bool
     size_ratio: float
-    score: float
-    """Top-1 in per cent, or mAP, or mean IoU."""
-    agreement: float | None
-    sqnr_db: float | None
+    accuracy: Accuracy
     literal_db: float | None
     """Result with all runtime optimizations against that with none."""
     speed: dict[int, Speed]
@@ -58,7 +55,7 @@ class CaseRows:
 
     @property
     def better_peer_db(self) -> float | None:
-        found = [row.sqnr_db for row in self.rows if row.label in ACCURACY_PEERS and row.sqnr_db is not None]
+        found = [row.accuracy.sqnr_db for row in self.rows if row.label in ACCURACY_PEERS and row.accuracy.sqnr_db is not None]
         return max(found, default=None)
 
 
@@ -75,8 +72,7 @@ def measure_files(case: Case, python: Path, folder: Path, threads: Sequence[int]
     others = {file.peer: Path(file.file) for file in peers}
     named = {**ours, **twin, **others}
     files = list(named.values())
-    accuracy = tools.judge_accuracy(python, case, files)
-    fp32_score, *scores = tools.judge_score(python, case, files) if case.score else [row["top1"] for row in accuracy]
+    judged = tools.judge_score(python, case, files) if case.score else tools.judge_accuracy(python, case, files)
     speed = {
         n: dict(zip(named, tools.judge_speed(python, case, [case.model, *files], n, seconds)[1:], strict=True)) for n in threads
     }
@@ -89,17 +85,15 @@ def measure_files(case: Case, python: Path, folder: Path, threads: Sequence[int]
         Row(
             label=label,
             ours=label in ours,
-            size_ratio=said["size_ratio"],
-            score=score,
-            agreement=said.get("agreement"),
-            sqnr_db=None if case.task == "detection" else next(iter(said["sqnr_db"].values())),
+            size_ratio=named[label].stat().st_size / case.model.stat().st_size,
+            accuracy=accuracy,
             literal_db=None if label in twin else _literal(case, named[label]),
             speed={n: speed[n][label] for n in threads},
             over_peer={n: over_peer[n][label] for n in threads if label in ours},
         )
-        for label, said, score in zip(named, accuracy[1:], scores, strict=True)
+        for label, accuracy in zip(named, judged[1:], strict=True)
     ]
-    return CaseRows(case, fp32_score, tuple(rows), made)
+    return CaseRows(case, judged[0].score, tuple(rows), made)
 
 
 def _ours(case: Case, effort: EffortLevel, folder: Path) -> Made:

@@ -27,8 +27,17 @@ def classifiers(found: Sequence[CaseRows], threads: Sequence[int]) -> str:
     rows = []
     for case in found:
         for row in case.rows:
-            gain = "" if not row.ours or row.sqnr_db is None else _signed(row.sqnr_db - (case.better_peer_db or math.nan))
-            accuracy = [f"{case.fp32_score:.1f} / {row.score:.1f}", f"{row.agreement:.1f}", _number(row.sqnr_db, 2), gain]
+            gain = (
+                ""
+                if not row.ours or row.accuracy.sqnr_db is None
+                else _signed(row.accuracy.sqnr_db - (case.better_peer_db or math.nan))
+            )
+            accuracy = [
+                f"{case.fp32_score:.1f} / {row.accuracy.score:.1f}",
+                f"{row.accuracy.agreement:.1f}",
+                _number(row.accuracy.sqnr_db, 2),
+                gain,
+            ]
             rows.append([f"{case.case.name}, {row.label}", *accuracy, f"{row.size_ratio:.3f}", *_speeds(row, threads)])
     return table(heads, rows)
 
@@ -38,7 +47,7 @@ def tasks(found: Sequence[CaseRows], threads: Sequence[int]) -> str:
     rows = []
     for case in found:
         for row in case.rows:
-            scores = [f"{case.fp32_score:.3f} / {row.score:.3f}", _signed(row.score - case.fp32_score, 3)]
+            scores = [f"{case.fp32_score:.3f} / {row.accuracy.score:.3f}", _signed(row.accuracy.score - case.fp32_score, 3)]
             rows.append([f"{case.case.name}, {row.label}", *scores, f"{row.size_ratio:.3f}", *_speeds(row, threads)])
     return table(heads, rows)
 
@@ -47,8 +56,8 @@ def mean_gain(found: Sequence[CaseRows]) -> str:
     gains = []
     for case in found:
         row = case.row("ours, default")
-        if row is not None and row.sqnr_db is not None and case.better_peer_db is not None:
-            gains.append(row.sqnr_db - case.better_peer_db)
+        if row is not None and row.accuracy.sqnr_db is not None and case.better_peer_db is not None:
+            gains.append(row.accuracy.sqnr_db - case.better_peer_db)
     mean = sum(gains) / len(gains)
     return f"Gain of the default effort over the better peer: {mean:+.2f} dB on average, {min(gains):+.2f} at least."
 

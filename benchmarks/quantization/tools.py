@@ -25,6 +25,15 @@ class PeerFile:
 
 
 @dataclass(frozen=True)
+class Accuracy:
+    score: float
+    """Top-1 in per cent, mAP or mean IoU."""
+    agreement: float | None = None
+    """Per cent of samples with the class that FP32 gives; classifiers alone, as SQNR."""
+    sqnr_db: float | None = None
+
+
+@dataclass(frozen=True)
 class Speed:
     """Against the first file of the same run: ratio of median latencies, 95 % interval."""
 
@@ -52,9 +61,10 @@ def _peer_file(said: dict[str, Any]) -> PeerFile:
     return PeerFile(said["file"], said["peer"], said["seconds"], said["peak_rss_mb"], said["calibration_samples"])
 
 
-def judge_accuracy(python: Path, case: Case, files: Sequence[str | Path]) -> list[dict[str, Any]]:
-    """Rows of the judge's report, the original first: top-1, agreement, SQNR on every sample of the judging set."""
-    return _judge(python, case, [case.model, *files], ["--seconds", 0, "--threads", 1])
+def judge_accuracy(python: Path, case: Case, files: Sequence[str | Path]) -> list[Accuracy]:
+    """Of a classifier and its files, on every sample of the judging set; the original first."""
+    rows = _judge(python, case, [case.model, *files], ["--seconds", 0])
+    return [Accuracy(row["top1"], row["agreement"], next(iter(row["sqnr_db"].values()))) for row in rows]
 
 
 def judge_speed(python: Path, case: Case, files: Sequence[str | Path], threads: int, seconds: float) -> list[Speed]:
@@ -69,10 +79,10 @@ def _judge(python: Path, case: Case, files: Sequence[str | Path], options: Seque
     return rows
 
 
-def judge_score(python: Path, case: Case, files: Sequence[str | Path]) -> list[float]:
-    """mAP or mean IoU of the original and of each file."""
+def judge_score(python: Path, case: Case, files: Sequence[str | Path]) -> list[Accuracy]:
+    """mAP or mean IoU of the original, first, and of each file."""
     command = [python, TOOLS / "judge_tasks.py", case.score, case.model, *files, "--dataset", DATA / case.judged_on, "--json"]
-    return [row["mIoU" if "mIoU" in row else "mAP"] for row in json.loads(_run(command))]
+    return [Accuracy(row["mIoU" if "mIoU" in row else "mAP"]) for row in json.loads(_run(command))]
 
 
 def read_versions(python: Path, packages: Sequence[str]) -> dict[str, str]:
