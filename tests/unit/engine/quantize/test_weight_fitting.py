@@ -68,7 +68,7 @@ LAYERS = {
     "dense": layer_of(normal(6, 4, 3, 3), bias=normal(6)),
     "without bias": layer_of(normal(6, 4, 3, 3)),
     "grouped": layer_of(normal(6, 2, 3, 3), groups=2, bias=normal(6)),
-    "of one sign": layer_of(np.abs(normal(6, 4, 3, 3)) + np.float32(0.5), bias=normal(6)),
+    "all alike": layer_of(1 + np.float32(0.002) * normal(6, 4, 3, 3), bias=normal(6)),
     "depthwise": layer_of(normal(6, 1, 3, 3), groups=6, bias=normal(6)),
 }
 
@@ -142,6 +142,7 @@ def test_channel_means_of_the_statistics_correct_a_pointwise_layer_as_moments_do
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_no_pair_of_7_bit_weights_passes_16_bits_however_they_are_rounded(name):
+    """Rounding with moments carries errors on: weights that are all alike, at the limit, are pushed beyond it."""
     layer = LAYERS[name]
     rows = correlated_rows(layer.groups, layer.columns)
     for way, integers in made(layer, rows, weight_bits=7).items():
