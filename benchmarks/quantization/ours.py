@@ -14,20 +14,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.engine.preprocessing.pipeline import Preprocessing
+from app.engine.benchmark.environment import read_environment
+from app.engine.benchmark.results import GridResult, PairedResult, Setting
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.records import to_json
+from app.engine.runtimes import get_runtime
 from app.engine.tasks.classification import ClassificationTask
 from app.engine.tasks.results import Evaluation
 from app.jobs.executor import Artifact, StageOutcome
+from app.jobs.labels import TWIN
 from app.jobs.local import LocalExecutor
 from app.jobs.pipelines import BenchmarkPlan, ProjectInputs, run_optimize
 from app.services.local import Bench, inspect_model
 from app.settings import Settings
 from benchmarks.quantization.cases import Case
 
-FLOAT_TWIN = "float_twin.onnx"
-"""The FP32 network after the same exact rewrites, where the pipeline gives one: the fair baseline."""
 NOT_JUDGED = Evaluation(0, 0, None, None, 0, None, None, None, None, 0.0)
 
 
@@ -43,28 +44,21 @@ class Made:
     samples: int
     recipe: dict[str, Any] = field(default_factory=dict)
     twin: str = ""
+    """FP32 with the same exact rewrites; "" when there were none."""
 
     @property
     def total_seconds(self) -> float:
         return sum(self.seconds.values())
 
 
-class _DeliveredError(Exception):
-    """Ends the pipeline where it would begin to measure the finished file."""
-
-    def __init__(self, model: Artifact) -> None:
-        super().__init__()
-        self.model = model
-
-
 class _MakingExecutor(LocalExecutor):
-    """Runs the stages that make a file and none that judges it."""
+    """Runs the stages that make a file; those that judge it are answered with nothing measured."""
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         super().__init__(folder, settings)
         self.outcomes: dict[str, StageOutcome] = {}
         """By label, the last of each."""
-        self.results: list[dict[str, Any]] = []
+        self.twin: Artifact | None = None
 
     def run(
         self,
@@ -77,28 +71,24 @@ class _MakingExecutor(LocalExecutor):
         memo: bool = True,
         wall_seconds: float = 0,
     ) -> StageOutcome:
+        environment = read_environment(get_runtime("onnxruntime"))
         if stage == "evaluate":
             return StageOutcome({"evaluation": to_json(NOT_JUDGED)}, {"predictions.npz": Artifact(Path())})
         if stage == "benchmark":
-            model = files["model"]
-            assert isinstance(model, Artifact)
-            raise _DeliveredError(model)
+            return StageOutcome({"grid": to_json(GridResult((), 0.0, 0.0, 0.0, environment))})
+        if stage == "paired":
+            self.twin = dict(zip(params["names"], _several(files["models"]), strict=True)).get(TWIN)
+            return StageOutcome({"paired": to_json(PairedResult(Setting(1, 1, 1), 0, 0.0, (), environment))})
         outcome = super().run(
             stage, files=files, params=params, label=label, exclusive=exclusive, memo=memo, wall_seconds=wall_seconds
         )
         self.outcomes[label or stage] = outcome
         return outcome
 
-    @property
-    def recipe(self) -> dict[str, Any]:
-        """Of the last step that wrote one."""
-        recipes = [outcome.result["recipe"] for outcome in self.outcomes.values() if "recipe" in outcome.result]
-        return dict(recipes[-1])
 
-    @property
-    def twin(self) -> Artifact | None:
-        twins = [outcome.files[FLOAT_TWIN] for outcome in self.outcomes.values() if FLOAT_TWIN in outcome.files]
-        return twins[-1] if twins else None
+def _several(files: Artifact | Sequence[Artifact] | None) -> Sequence[Artifact]:
+    assert isinstance(files, Sequence)
+    return files
 
 
 def make(case: Case, images: Path, settings: QuantizationSettings, target: Path, limits: Settings | None = None) -> Made:
@@ -108,22 +98,18 @@ def make(case: Case, images: Path, settings: QuantizationSettings, target: Path,
         folder = Path(name).absolute()
         bench = Bench(folder / "looks", limits)
         executor = _MakingExecutor(folder / "run", limits)
-        inputs = _open(bench, case, images)
-        try:
-            run_optimize(executor, inputs, settings, BenchmarkPlan(limits.usable_cores, 0.0, 0.0))
-        except _DeliveredError as delivered:
-            shutil.copyfile(delivered.model.path, target)
-        twin = executor.twin
-        if twin is not None:
-            shutil.copyfile(twin.path, target.with_suffix(".twin.onnx"))
-        recipe = executor.recipe
+        plan = BenchmarkPlan(limits.usable_cores, 0.0, 0.0)
+        outcome = run_optimize(executor, _open(bench, case, images), settings, plan)
+        shutil.copyfile(outcome.optimized.model.path, target)
+        if executor.twin is not None:
+            shutil.copyfile(executor.twin.path, target.with_suffix(".twin.onnx"))
     made = Made(
         file=str(target),
         seconds={label: outcome.seconds for label, outcome in executor.outcomes.items()},
         peak_memory_mb={label: outcome.peak_memory_mb for label, outcome in executor.outcomes.items()},
-        samples=len(recipe["calibration_samples"]),
-        recipe=recipe,
-        twin="" if twin is None else str(target.with_suffix(".twin.onnx")),
+        samples=len(outcome.recipe.calibration_samples),
+        recipe=to_json(outcome.recipe),
+        twin="" if executor.twin is None else str(target.with_suffix(".twin.onnx")),
     )
     target.with_suffix(".json").write_text(json.dumps(asdict(made), indent=1), encoding="utf-8")
     return made
@@ -139,5 +125,4 @@ def _open(bench: Bench, case: Case, images: Path) -> ProjectInputs:
     looked = bench.run("inspect_dataset", "dataset", {"upload": Artifact(images)}, {"filename": images.name})
     index = looked.files[looked.result["index_file"]]
     pack = looked.files[looked.result["pack_file"]] if looked.result["pack_file"] else None
-    preprocessing: Preprocessing = case.preprocessing
-    return ProjectInputs(model.file, index, pack, preprocessing, ClassificationTask("", 0))
+    return ProjectInputs(model.file, index, pack, case.preprocessing, ClassificationTask("", 0))
