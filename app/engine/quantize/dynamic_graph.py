@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from app.engine.graph.names import Names
 from app.engine.graph.walk import nodes_within
 from app.engine.quantize.layers import Layer
 from app.engine.quantize.recurrent import MICROSOFT, quantize_lstm
@@ -51,6 +52,7 @@ class _Writer:
     ) -> None:
         self._prepared, self._layers, self._rows_q, self._scales, self._safe = prepared, layers, rows_q, scales, safe
         self._float = {tensor.name: numpy_helper.to_array(tensor) for tensor in prepared.graph.initializer}
+        self._fresh = Names(prepared.graph).fresh
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
         self._quantized_inputs: set[str] = set()
@@ -61,9 +63,9 @@ class _Writer:
             self._nodes.append(node)
         elif node.op_type == "LSTM":
             written, constants = quantize_lstm(node, self._float, safe=self._safe)
+            stored = {name: self._constant(name, values) for name, values in constants.items()}
+            written.input[:] = [stored.get(name, name) for name in written.input]
             self._nodes.append(written)
-            for name, values in constants.items():
-                self._constant(name, values)
         else:
             self._product(node, self._layers[node.name])
 
@@ -72,13 +74,14 @@ class _Writer:
         w_q, s_w = self._weight(layer)
         zero = self._constant("int8_zero", np.zeros((), np.int8))
         bias = self._bias(node, layer)
-        self._node("MatMulInteger", [x_q, w_q, z_x, zero], f"{name}_sums", f"{name}_integer")
-        self._node("Cast", [f"{name}_sums"], f"{name}_steps", f"{name}_cast", to=onnx.TensorProto.FLOAT)
-        self._node("Mul", [s_x, s_w], f"{name}_scale", f"{name}_scales")
-        scaled = f"{name}_product" if bias else node.output[0]
-        self._node("Mul", [f"{name}_steps", f"{name}_scale"], scaled, name)
+        sums, steps, scale, product = (self._fresh(f"{name}_{what}") for what in ("sums", "steps", "scale", "product"))
+        self._node("MatMulInteger", [x_q, w_q, z_x, zero], sums, self._fresh(f"{name}_integer"))
+        self._node("Cast", [sums], steps, self._fresh(f"{name}_cast"), to=onnx.TensorProto.FLOAT)
+        self._node("Mul", [s_x, s_w], scale, self._fresh(f"{name}_scales"))
+        scaled = product if bias else node.output[0]
+        self._node("Mul", [steps, scale], scaled, name)
         if bias:
-            self._node("Add", [scaled, bias], node.output[0], f"{name}_add")
+            self._node("Add", [scaled, bias], node.output[0], self._fresh(f"{name}_add"))
 
     def _weight(self, layer: Layer) -> tuple[str, str]:
         """Names of w_q and s_w; equal integers are stored once, as nodes that share a weight have them."""
@@ -103,16 +106,18 @@ class _Writer:
         return self._constant(f"{node.name}_bias", np.asarray(values * beta, np.float32))
 
     def _quantized(self, value: str) -> tuple[str, str, str]:
-        names = (f"{value}_q", f"{value}_q_scale", f"{value}_q_zero_point")
+        x_q, s_x, z_x = (self._fresh(f"{value}_{what}") for what in ("q", "q_scale", "q_zero_point"))
         if value not in self._quantized_inputs:
             self._quantized_inputs.add(value)
-            self._nodes.append(helper.make_node("DynamicQuantizeLinear", [value], list(names), name=f"{value}_quantize"))
-        return names
+            name = self._fresh(f"{value}_quantize")
+            self._nodes.append(helper.make_node("DynamicQuantizeLinear", [value], [x_q, s_x, z_x], name=name))
+        return x_q, s_x, z_x
 
     def _node(self, op_type: str, inputs: list[str], output: str, name: str, **attributes: int) -> None:
         self._nodes.append(helper.make_node(op_type, inputs, [output], name=name, **attributes))
 
-    def _constant(self, name: str, values: np.ndarray) -> str:
+    def _constant(self, stem: str, values: np.ndarray) -> str:
+        name = self._fresh(stem)
         self._constants[name] = numpy_helper.from_array(values, name)
         return name
 

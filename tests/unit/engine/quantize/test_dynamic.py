@@ -236,3 +236,17 @@ def test_same_inputs_same_bytes(fit):
     again = fit_dynamic(RUNTIME, encoder(OUTLIERS), encoder_inputs(OUTLIERS, 32), SETTINGS, threads=1)
     first, second = (each.result.model.SerializeToString(deterministic=True) for each in (fit, again))
     assert first == second
+
+
+def test_names_that_the_graph_has_already_are_left_alone():
+    """Constants named as the new integers, sums and scales would be."""
+    model = one_product("Gemm", weights(64, 96), bias=np.zeros(96))
+    names = ["product_weight_q", "product_bias", "product_sums", "product_scale", "x_q", "x_q_scale", "int8_zero"]
+    model.graph.node[-1].output[0] = "sum_0"
+    for number, name in enumerate(names):
+        target = f"sum_{number + 1}" if number + 1 < len(names) else "y"
+        model.graph.node.append(helper.make_node("Add", [f"sum_{number}", name], [target], name=f"add_{number}"))
+        model.graph.initializer.append(numpy_helper.from_array(np.full(96, number, np.float32), name))
+    result = quantize_dynamic(model, SETTINGS)
+    assert result.quantized == ("product",)
+    assert sqnr_db(outputs(model, [X]), outputs(result.model, [X])) > 33
