@@ -15,7 +15,7 @@ from app.engine.runtimes.device import fingerprint
 from app.engine.tasks.results import Evaluation
 from app.jobs.bookkeeping import Bookkeeping, ProjectInputs, evaluate
 from app.jobs.executor import Artifact, StageOutcome
-from app.jobs.labels import CALIBRATE, COMPARE, FIT, QUANTIZE, RANK, SEARCH, TUNE
+from app.jobs.labels import CALIBRATE, COMPARE, FIT, QUANTIZE, RANK, SEARCH, TUNE, is_tuned
 
 
 class Candidates:
@@ -41,7 +41,7 @@ class Candidates:
         calibrated = {"prepared": files["prepared.onnx"], "statistics": files["statistics.npz"]}
         self._fit = self._run("fit", FIT, calibrated, {"settings": self._for_engine, "samples": self._numbers})
         self._kept: dict[str, str] = self._fit.result["keep_float"]
-        self._speed: dict[str, Any] | None = self._tuned() if settings.speed_aware else None
+        self._speed: dict[str, Any] | None = self._tuned() if is_tuned(settings) else None
 
     @property
     def twin(self) -> Artifact | None:

@@ -17,6 +17,11 @@ def optimize_labels(settings: QuantizationSettings) -> tuple[str, ...]:
     """The stages that `run_optimize` announces."""
     if settings.precision != "int8":
         return (PREPARE, REFERENCE, QUANTIZE, COMPARE, GRID, PAIRED)
-    tune = (TUNE,) if settings.speed_aware else ()
+    tune = (TUNE,) if is_tuned(settings) else ()
     search = (RANK, SEARCH) if settings.method == "accuracy-aware" else ()
     return (PREPARE, REFERENCE, CALIBRATE, FIT, *tune, QUANTIZE, COMPARE, *search, GRID, PAIRED)
+
+
+def is_tuned(settings: QuantizationSettings) -> bool:
+    """Whether files race on this device; the fast effort takes what usually wins."""
+    return settings.speed_aware and settings.effort == "default"

@@ -14,12 +14,12 @@ from onnx import TensorProto, helper, numpy_helper
 from app.engine.numerics.affine import QParams, compute_qparams
 from app.engine.numerics.metrics import sqnr_db
 from app.engine.quantize.assembly import Fitted, assemble
-from app.engine.quantize.fitting import round_all_to_nearest
 from app.engine.quantize.layers import find_layers
 from app.engine.quantize.placement import ONNXRUNTIME, Placement, place
 from app.engine.quantize.recipe import KernelReport
 from app.engine.quantize.tensors import plan_tensors
 from app.engine.quantize.verification import verify
+from app.engine.quantize.weight_fitting import round_all_to_nearest
 from app.engine.runtimes import get_runtime
 from app.engine.runtimes.kernels import optimized_graph
 from tests.support.architectures.network import Network

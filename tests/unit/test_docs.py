@@ -67,7 +67,9 @@ def test_every_status_in_the_table_of_routes_is_that_of_the_route(api_schema: di
 def test_every_setting_of_an_optimization_is_in_the_table_with_its_default() -> None:
     assert set(first_cells(API, "Settings of an optimization")) == {field.name for field in fields(QuantizationSettings)}
     rows = [line.split(" | ") for line in API.read_text(encoding="utf-8").splitlines()]
-    told = {row[0].removeprefix("| ").strip("`"): row[1].strip("`") for row in rows if row[0].startswith("| `") and len(row) > 2}
+    told = {
+        row[0].removeprefix("| ").strip("`"): row[1].strip("`") for row in rows if row[0].startswith("| `") and len(row) > 2
+    }
     for field in fields(QuantizationSettings):
         default = getattr(QuantizationSettings(), field.name)
         assert told[field.name] == (default if isinstance(default, str) else json.dumps(default)), field.name

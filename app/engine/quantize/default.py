@@ -13,13 +13,14 @@ from app.engine.calibration.statistics import TensorStatistics
 from app.engine.graph.rewrites import pixel_grid
 from app.engine.numerics.affine import QParams
 from app.engine.preprocessing.pipeline import Preprocessing
+from app.engine.quantize.alignment import STRENGTHS, WINS_BY_DB, Aligned, align
 from app.engine.quantize.assembly import Fitted
-from app.engine.quantize.fitting import Candidate, Contest, Entry, largest_activation_bytes, split_samples
+from app.engine.quantize.fitting import CLEARLY_DB, Candidate, Contest, Entry, largest_activation_bytes, split_samples
 from app.engine.quantize.grids import Range, estimate_ranges, grids_on, signed_values
 from app.engine.quantize.judged import Judge
 from app.engine.quantize.layers import Layer, find_layers
 from app.engine.quantize.moments import each_with_moments
-from app.engine.quantize.noise import better_ranges, keep_loud_in_float, measure_noise, noise_shares
+from app.engine.quantize.noise import NoiseMeter, better_ranges, keep_loud_in_float, noise_shares
 from app.engine.quantize.placement import ONNXRUNTIME, place, user_choice
 from app.engine.quantize.preparation import pixel_scale
 from app.engine.quantize.recipe import NoiseShare, QuantizationSettings
@@ -35,6 +36,7 @@ from app.engine.runtimes.base import Runtime
 from app.errors import WorkbenchError
 
 OnProgress = Callable[[str, int, int], None]
+AS_IS = "as it is"
 LEAST_ERROR, ALL_SEEN = "mse", "minmax"
 """Estimators that `auto` chooses from; the second is safe for the few samples of which none can be held out."""
 
@@ -42,7 +44,7 @@ LEAST_ERROR, ALL_SEEN = "mse", "minmax"
 @dataclass(frozen=True)
 class DefaultFit:
     graph: onnx.ModelProto
-    """The float graph that the integers belong to."""
+    """The float graph that the integers belong to: the prepared one, its channels aligned where that won."""
     fitted: Fitted
     keep_float: dict[str, str]
     """Node name -> why it stays in float, whatever the speed."""
@@ -103,6 +105,7 @@ class _DefaultFit:
         ranges = self._choose_ranges()
         noise: tuple[NoiseShare, ...] = ()
         if self._judge is not None:
+            self._align_channels(self._grids(ranges))
             ranges, noise = self._quieten(self._judge, ranges)
         grids = self._grids(ranges)
         integers = self._choose_integers(grids)
@@ -130,24 +133,43 @@ class _DefaultFit:
         made = {}
         for name, ranges in options.items():
             grids = self._grids(ranges)
-            made[f"ranges {name}"] = grids, self._quick_integers(grids)
+            made[f"ranges {name}"] = self._graph, grids, self._quick_integers(grids)
         best = self._take(made)
         return options[best.removeprefix("ranges ")]
+
+    def _align_channels(self, grids: Mapping[str, QParams]) -> None:
+        """Graph, layers and statistics change together where it wins; ranges stay as they are."""
+        if not self._settings.alignment:
+            return
+        made = {AS_IS: (self._graph, grids, self._quick_integers(grids))}
+        taken: dict[str, tuple[Aligned, dict[str, Layer]]] = {}
+        for strength in STRENGTHS:
+            aligned = align(self._graph, self._layers, grids, self._statistics, strength)
+            if aligned.values:
+                layers = find_layers(aligned.graph.graph, frozenset(self._layers))
+                integers = self._quick_integers(grids, layers, aligned.statistics)
+                made[strength.name] = aligned.graph, grids, integers
+                taken[strength.name] = aligned, layers
+        best = self._take(made, known=self._contest.sqnr_db is not None, by_db=WINS_BY_DB)
+        if best in taken:
+            aligned, self._layers = taken[best]
+            self._graph, self._statistics = aligned.graph, aligned.statistics
 
     def _quieten(self, judge: Judge, ranges: dict[str, Range]) -> tuple[dict[str, Range], tuple[NoiseShare, ...]]:
         """Better ranges for the loudest values where that wins; what stays loud is kept in float."""
         grids = self._grids(ranges)
-        table = measure_noise(judge, self._graph, self._plan, grids, partial(self._on_progress, "noise of each value"))
+        meter = NoiseMeter(judge, self._graph, self._plan)
+        table = meter.table(grids, partial(self._on_progress, "noise of each value"))
         extremes = estimate_ranges(self._statistics, self._plan, ALL_SEEN)
         renewed = dict(ranges)
-        quieter = better_ranges(judge, self._graph, self._plan, table, renewed, extremes, self._settings)
+        quieter = better_ranges(meter, table, renewed, extremes, self._settings)
         if renewed != ranges:
             after = self._grids(renewed)
             made = {
-                "ranges as they are": (grids, self._quick_integers(grids)),
-                "ranges by the output": (after, self._quick_integers(after)),
+                AS_IS: (self._graph, grids, self._quick_integers(grids)),
+                "ranges by the output": (self._graph, after, self._quick_integers(after)),
             }
-            if self._take(made, known=self._settings.range_estimator == "auto") == "ranges by the output":
+            if self._take(made, known=self._contest.sqnr_db is not None) == "ranges by the output":
                 ranges, table = renewed, quieter
         loud = keep_loud_in_float(self._graph, self._plan, table, self._settings)
         self._kept = {**loud, **self._kept}
@@ -164,20 +186,24 @@ class _DefaultFit:
             for name, integers in ways.items():
                 made.setdefault(name, {})[layer.node] = integers
             self._on_progress("rounding weights", done + 1, len(self._layers))
-        best = self._take({name: (grids, integers) for name, integers in made.items()})
+        best = self._take({name: (self._graph, grids, integers) for name, integers in made.items()})
         if not self._settings.bias_correction:
             return made[best]
         corrected = self._corrected_in_sequence(grids, made[best])
         if corrected is None:
             return made[best]
         name = f"{best}, bias again in sequence"
-        entries = {best: (grids, made[best]), name: (grids, corrected)}
+        entries = {best: (self._graph, grids, made[best]), name: (self._graph, grids, corrected)}
         return corrected if self._take(entries, known=True) == name else made[best]
 
     def _corrected_in_sequence(self, grids: Mapping[str, QParams], integers: Integers) -> Integers | None:
         """None, and said so, for a graph with a node that cannot run alone."""
+        placement = place(self._graph, ONNXRUNTIME, self._kept)
+        plan = plan_tensors(self._graph, placement)
+        layers = {name: self._layers[name] for name in placement.quantized if name in self._layers}
+        rounded = {name: grids[name] for name in plan.gridded if name in grids}
         correction = SequentialBiasCorrection(
-            self._runtime, self._graph, self._layers, integers, grids, self._plan, threads=self._threads
+            self._runtime, self._graph, layers, integers, rounded, plan, threads=self._threads
         )
         try:
             return correction.run(np.concatenate(self._fitting), partial(self._on_progress, "biases in sequence"))
@@ -185,16 +211,24 @@ class _DefaultFit:
             self._contest.judged.append(Candidate("bias in sequence", None, f"a node does not run alone: {error.message}"))
             return None
 
-    def _quick_integers(self, grids: Mapping[str, QParams]) -> Integers:
+    def _quick_integers(
+        self,
+        grids: Mapping[str, QParams],
+        layers: Mapping[str, Layer] | None = None,
+        statistics: Mapping[str, TensorStatistics] | None = None,
+    ) -> Integers:
+        """Nearest, biases corrected by the means of the calibration: what costs nothing."""
+        layers = self._layers if layers is None else layers
         if len(self._fitting) > 2 and self._settings.bias_correction:
-            return correct_by_channel_means(self._layers, grids, self._statistics, self._settings)
-        return round_all_to_nearest(self._layers, grids, self._settings)
+            return correct_by_channel_means(layers, grids, statistics or self._statistics, self._settings)
+        return round_all_to_nearest(layers, grids, self._settings)
 
     def _grids(self, ranges: Mapping[str, Range]) -> dict[str, QParams]:
         return {**grids_on(ranges, self._plan, self._settings), **self._exact}
 
-    def _take(self, entries: Mapping[str, Entry], *, known: bool = False) -> str:
-        best = self._contest.best(self._graph, place(self._graph, ONNXRUNTIME, self._kept), entries, known=known)
+    def _take(self, entries: Mapping[str, Entry], *, known: bool = False, by_db: float = CLEARLY_DB) -> str:
+        placement = place(self._graph, ONNXRUNTIME, self._kept)
+        best = self._contest.best(placement, entries, known=known, by_db=by_db)
         if not (known and best == next(iter(entries))):
             self._taken.append(best)
         return best

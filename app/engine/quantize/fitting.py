@@ -22,14 +22,14 @@ from app.engine.quantize.weight_fitting import Integers
 FITTING_SAMPLES = 32
 HELD_OUT_SAMPLES = 96
 """More than 32 to fit bought nothing (accuracy.md §3.6); many decide, for a few loud samples sway 32 (SqueezeNet: by 2 dB)."""
-MEMORY_BUDGET_BYTES = 600 * 2**20
+MEMORY_BUDGET_BYTES = 300 * 2**20
 LIVE_COPIES = 5
 """Of the largest activation: input and output, float and quantized, and the patches."""
 CLEARLY_DB = 0.1
 
 
-Entry = tuple[Mapping[str, QParams], Integers]
-"""Grids and integers."""
+Entry = tuple[onnx.ModelProto, Mapping[str, QParams], Integers]
+"""Float graph, grids and integers."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,14 @@ class Contest:
     sqnr_db: float | None = None
     """Of the candidate taken last."""
 
-    def best(self, graph: onnx.ModelProto, placement: Placement, entries: Mapping[str, Entry], *, known: bool = False) -> str:
+    def best(
+        self, placement: Placement, entries: Mapping[str, Entry], *, known: bool = False, by_db: float = CLEARLY_DB
+    ) -> str:
         """Name of the entry that wins.
 
         Args:
             known: The first entry is the one taken last, in the same placement: it is not judged again.
+            by_db: How much better a later entry must be.
         """
         names = list(entries)
         if self.judge is None:
@@ -63,16 +66,17 @@ class Contest:
             return names[0]
         best = names[0]
         if not known:
-            self.sqnr_db = self._judged(best, graph, placement, entries[best])
+            self.sqnr_db = self._judged(best, placement, entries[best])
         for name in names[1:]:
-            sqnr_db = self._judged(name, graph, placement, entries[name])
-            if not np.isnan(sqnr_db) and not (self.sqnr_db is not None and sqnr_db <= self.sqnr_db + CLEARLY_DB):
+            sqnr_db = self._judged(name, placement, entries[name])
+            if not np.isnan(sqnr_db) and not (self.sqnr_db is not None and sqnr_db <= self.sqnr_db + by_db):
                 best, self.sqnr_db = name, sqnr_db
         return best
 
-    def _judged(self, name: str, graph: onnx.ModelProto, placement: Placement, entry: Entry) -> float:
+    def _judged(self, name: str, placement: Placement, entry: Entry) -> float:
         assert self.judge is not None
-        sqnr_db = self.judge.sqnr_db(assemble(graph, placement, Fitted(*entry)))
+        graph, grids, integers = entry
+        sqnr_db = self.judge.sqnr_db(assemble(graph, placement, Fitted(grids, integers)))
         self.judged.append(Candidate(name, sqnr_db))
         return sqnr_db
 

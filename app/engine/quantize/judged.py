@@ -15,14 +15,17 @@ Degenerate: a value that is 0 on all samples does not count; outputs without a f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
 
 from app.engine.graph.index import GraphIndex
+from app.engine.numerics.metrics import compute_energies
+from app.engine.quantize.layers import WEIGHTED
 from app.engine.quantize.moments import with_outputs
-from app.engine.runtimes.base import Runtime
+from app.engine.runtimes.base import Runtime, Session
 
 WALKED_THROUGH = frozenset(
     {
@@ -49,7 +52,31 @@ WALKED_THROUGH = frozenset(
         "Unsqueeze",
     }
 )
+SELECTING = frozenset(
+    {
+        "ArgMax",
+        "ArgMin",
+        "Equal",
+        "Greater",
+        "GreaterOrEqual",
+        "Less",
+        "LessOrEqual",
+        "NonMaxSuppression",
+        "NonZero",
+        "TopK",
+    }
+)
 FLOATS = frozenset({onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE})
+
+
+Feeds = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Probe:
+    session: Session
+    names: list[str]
+    """Of the outputs that stand for the judged values."""
 
 
 def judged_values(graph: onnx.GraphProto) -> tuple[str, ...]:
@@ -57,6 +84,7 @@ def judged_values(graph: onnx.GraphProto) -> tuple[str, ...]:
     index = GraphIndex(graph)
     types = {v.name: v.type.tensor_type.elem_type for v in (*graph.value_info, *graph.output, *graph.input)}
     inputs = {value.name for value in graph.input}
+    selected = _behind_a_selection(graph)
     found: set[str] = set()
     seen: set[str] = set()
     waiting = [value.name for value in graph.output]
@@ -66,8 +94,7 @@ def judged_values(graph: onnx.GraphProto) -> tuple[str, ...]:
         if name in seen or node is None:
             continue
         seen.add(name)
-        compared = _compares(index, node)
-        if node.op_type in WALKED_THROUGH or compared:
+        if node.op_type in WALKED_THROUGH or name in selected:
             waiting.extend(value for value in node.input if value and value not in inputs)
         elif types.get(name, onnx.TensorProto.FLOAT) in FLOATS:
             found.add(name)
@@ -75,21 +102,22 @@ def judged_values(graph: onnx.GraphProto) -> tuple[str, ...]:
     return tuple(ordered) or tuple(value.name for value in graph.output)
 
 
-def _compares(index: GraphIndex, node: onnx.NodeProto) -> bool:
-    """A mask (`Equal`, `Greater` … cast to float) or a value times a mask: the peak test of heat maps."""
-    masks = {"And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Where"}
-    if node.op_type in masks:
-        return True
-    if node.op_type != "Mul":
-        return False
-    producers = [index.producer(name) for name in node.input]
-    return any(
-        producer is not None
-        and producer.op_type == "Cast"
-        and (source := index.producer(producer.input[0])) is not None
-        and source.op_type in masks
-        for producer in producers
-    )
+def _behind_a_selection(graph: onnx.GraphProto) -> set[str]:
+    """Values of the tail behind the last layers that depend on which rows, cells or classes were selected.
+
+    One flipped choice exchanges whole rows, so the error of such a value says nothing. A selection with layers behind it (a
+    mask inside the network) is none in this sense.
+    """
+    before_layers: set[str] = set()
+    for node in reversed(graph.node):
+        if node.op_type in WEIGHTED or any(name in before_layers for name in node.output):
+            before_layers.update(name for name in node.input if name)
+    selected: set[str] = set()
+    for node in graph.node:
+        selects = node.op_type in SELECTING and not any(name in before_layers for name in node.output)
+        if selects or any(name in selected for name in node.input):
+            selected.update(name for name in node.output if name)
+    return selected
 
 
 def as_read(graph: onnx.GraphProto, values: Sequence[str]) -> list[str]:
@@ -109,36 +137,43 @@ class Judge:
     def __init__(self, runtime: Runtime, model: onnx.ModelProto, samples: Sequence[np.ndarray], threads: int) -> None:
         self._runtime, self._samples, self._threads = runtime, samples, threads
         self.values = judged_values(model.graph)
-        self._reference = self._run(model, samples)
-        self._energy = [sum(float(np.sum(np.square(y, dtype=np.float64))) for y in rows) for rows in self._reference]
+        self._reference = list(self._run(self.open(model), {}, samples))
 
-    def noise(self, model: onnx.ModelProto, count: int | None = None) -> float:
-        """Mean relative energy of the error, over the first `count` samples (None: all)."""
+    def open(self, model: onnx.ModelProto, *, lean: bool = False) -> Probe:
+        """A session that gives the judged values of `model`, whose first input is the sample.
+
+        Args:
+            lean: Takes less memory.
+        """
+        names = as_read(model.graph, self.values)
+        session = self._runtime.open(with_outputs(model, names).SerializeToString(), threads=self._threads, lean=lean)
+        return Probe(session, names)
+
+    def noise(self, model: onnx.ModelProto | Probe, feeds: Feeds | None = None, count: int | None = None) -> float:
+        """Mean relative energy of the error.
+
+        Args:
+            feeds: For inputs besides the sample.
+            count: Only over so many samples, the first ones.
+        """
+        probe = self.open(model) if isinstance(model, onnx.ModelProto) else model
+        signal, noise = np.zeros(len(self.values)), np.zeros(len(self.values))
         samples = self._samples[:count]
-        outputs = self._run(model, samples)
-        shares = []
-        for reference, values, energy in zip(self._reference, outputs, self._energy, strict=True):
-            used = energy if len(samples) == len(self._samples) else _energy(reference[: len(samples)])
-            if used > 0:
-                pairs = zip(reference, values, strict=False)
-                shares.append(sum(float(np.sum(np.square(y - x, dtype=np.float64))) for y, x in pairs) / used)
-        return float(np.mean(shares)) if shares else 0.0
+        for reference, values in zip(self._reference, self._run(probe, feeds or {}, samples), strict=False):
+            energies = np.array([compute_energies(y, x) for y, x in zip(reference, values, strict=True)])
+            signal, noise = signal + energies[:, 0], noise + energies[:, 1]
+        heard = signal > 0
+        return float(np.mean(noise[heard] / signal[heard])) if heard.any() else 0.0
 
     def sqnr_db(self, model: onnx.ModelProto) -> float:
         return to_db(self.noise(model))
 
-    def _run(self, model: onnx.ModelProto, samples: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
-        """Per judged value its arrays, one a sample."""
-        names = as_read(model.graph, self.values)
-        session = self._runtime.open(with_outputs(model, names).SerializeToString(), threads=self._threads)
-        (entry,) = session.inputs
-        rows = [session.run({entry.name: sample}, names) for sample in samples]
-        return [[np.asarray(row[k], np.float32) for row in rows] for k in range(len(self.values))]
+    def _run(self, probe: Probe, feeds: Feeds, samples: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
+        """Per sample the judged values, float32, one after the other."""
+        for sample in samples:
+            values = probe.session.run({probe.session.inputs[0].name: sample, **feeds}, probe.names)
+            yield [np.asarray(value, np.float32) for value in values]
 
 
 def to_db(noise: float) -> float:
     return float(-10 * np.log10(noise)) if noise > 0 else float("inf")
-
-
-def _energy(rows: Sequence[np.ndarray]) -> float:
-    return sum(float(np.sum(np.square(y, dtype=np.float64))) for y in rows)

@@ -28,7 +28,9 @@ from app.engine.quantize.layers import Layer
 from app.engine.quantize.patches import POSITIONS, sample_rows
 from app.engine.runtimes.base import Runtime
 
-MEMORY_BUDGET_BYTES = 400 * 2**20
+MEMORY_BUDGET_BYTES = 200 * 2**20
+ROWS_PER_COLUMN = 8
+"""Rows of the whole set, at least POSITIONS: fewer leave the covariance of wide layers to chance."""
 LARGEST_COLUMNS = 8192
 """Second moments of wider layers (512 MB in float64) are not collected; their weights are rounded to nearest."""
 
@@ -49,6 +51,11 @@ class InputMoments:
 
     def merged(self, other: InputMoments) -> InputMoments:
         return InputMoments(self.rows + other.rows, self.sums + other.sums, self.products + other.products)
+
+    def add(self, rows: np.ndarray) -> InputMoments:
+        """With more rows (G, n, K); the arrays of this one are used up: products are large."""
+        self.products.__iadd__(np.matmul(rows.transpose(0, 2, 1), rows))
+        return InputMoments(self.rows + rows.shape[1], self.sums + rows.sum(axis=1, dtype=np.float64), self.products)
 
     @property
     def mean(self) -> np.ndarray:
@@ -110,14 +117,14 @@ def _collect(
     (graph_input,) = (value.name for value in graph.graph.input)
     inner = [name for name in names if name != graph_input]
     session = runtime.open(with_outputs(graph, inner).SerializeToString(), threads=threads)
-    positions = max(1, POSITIONS // len(samples))
     moments: dict[str, InputMoments] = {}
     for sample in samples:
         values = dict(zip(inner, session.run({graph_input: sample}, inner), strict=True)) if inner else {}
         values[graph_input] = sample
         for layer in layers:
-            seen = InputMoments.of(sample_rows(layer, values[layer.activation], rng, positions))
-            moments[layer.node] = moments[layer.node].merged(seen) if layer.node in moments else seen
+            wanted = max(POSITIONS, ROWS_PER_COLUMN * layer.columns)
+            rows = sample_rows(layer, values[layer.activation], rng, max(1, wanted // len(samples)))
+            moments[layer.node] = moments[layer.node].add(rows) if layer.node in moments else InputMoments.of(rows)
     return moments
 
 

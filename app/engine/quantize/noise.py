@@ -10,8 +10,6 @@ What makes most noise gets the range that makes least; what is still loud stays 
     performance   while one value makes more noise than all others together and the model is not FINE_DB anyway,
                   or the model is BROKEN_DB
     mixed         while one value makes MIXED_SHARE of the noise
-
-The rounding is written as Div, Round, Clip, Mul: a Q/DQ pair would make the runtime quantize float weights beside it.
 """
 
 from __future__ import annotations
@@ -21,16 +19,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
 
 from app.engine.graph.index import GraphIndex
+from app.engine.graph.multiply_adds import known_shapes, node_multiply_adds
 from app.engine.numerics.affine import QParams, compute_qparams
 from app.engine.quantize.grids import Range
-from app.engine.quantize.judged import Judge, to_db
+from app.engine.quantize.judged import Judge, Probe, to_db
 from app.engine.quantize.recipe import NoiseShare, QuantizationSettings
+from app.engine.quantize.rounding_switches import feeds_for, with_switches
 from app.engine.quantize.tensors import TensorPlan
 
-SAMPLES = 4
+FEWEST_SAMPLES, MOST_SAMPLES = 1, 4
+WORK_BUDGET = 150 * 10**9
+"""Multiply-adds of the whole table; large models are measured on fewer samples."""
+GROUPS_PER_SESSION = 12
+"""A session costs as much to open as running a few images, but its switches cost the fusions around them."""
 FINE_DB, BROKEN_DB = 25.0, 15.0
 MIXED_SHARE = 0.2
 LOUD_SHARE = 0.05
@@ -49,23 +52,38 @@ class LoudValue:
     action: str = ""
 
 
-def measure_noise(
-    judge: Judge, graph: onnx.ModelProto, plan: TensorPlan, grids: Mapping[str, QParams], on_group: Callable[[int, int], None]
-) -> list[LoudValue]:
-    """Every sharing group with a grid, in graph order."""
-    groups = members_of(plan)
-    table = []
-    for done, (group, members) in enumerate(groups.items()):
-        grid = grids[group]
-        table.append(LoudValue(group, judge.noise(with_rounded(graph, members, grid), SAMPLES)))
-        on_group(done + 1, len(groups))
-    return table
+class NoiseMeter:
+    """Measures the noise of single groups of one float model, GROUPS_PER_SESSION neighbours in one session."""
+
+    def __init__(self, judge: Judge, graph: onnx.ModelProto, plan: TensorPlan) -> None:
+        self._judge, self._graph, self._members = judge, graph, members_of(plan)
+        self._groups = list(self._members)
+        self._portion: list[str] = []
+        self._probe: Probe | None = None
+        shapes = known_shapes(graph)
+        work = sum(node_multiply_adds(node, shapes) or 0 for node in graph.graph.node) * len(self._groups)
+        self._samples = int(np.clip(WORK_BUDGET // max(work, 1), FEWEST_SAMPLES, MOST_SAMPLES))
+
+    def noise(self, group: str, grid: QParams) -> float:
+        if self._probe is None or group not in self._portion:
+            start = self._groups.index(group) // GROUPS_PER_SESSION * GROUPS_PER_SESSION
+            self._probe = None  # its memory goes before the next one comes
+            self._portion = self._groups[start : start + GROUPS_PER_SESSION]
+            switched = with_switches(self._graph, [self._members[name] for name in self._portion])
+            self._probe = self._judge.open(switched, lean=True)
+        return self._judge.noise(self._probe, feeds_for(self._portion.index(group), grid), self._samples)
+
+    def table(self, grids: Mapping[str, QParams], on_group: Callable[[int, int], None]) -> list[LoudValue]:
+        """Every sharing group with a grid, in graph order."""
+        table = []
+        for done, group in enumerate(self._groups):
+            table.append(LoudValue(group, self.noise(group, grids[group])))
+            on_group(done + 1, len(self._groups))
+        return table
 
 
 def better_ranges(
-    judge: Judge,
-    graph: onnx.ModelProto,
-    plan: TensorPlan,
+    meter: NoiseMeter,
     table: Sequence[LoudValue],
     ranges: dict[str, Range],
     extremes: Mapping[str, Range],
@@ -73,14 +91,13 @@ def better_ranges(
 ) -> list[LoudValue]:
     """The table with, for each loud value, the candidate range that makes least noise; `ranges` is changed with it."""
     total = sum(value.noise for value in table)
-    groups = members_of(plan)
     renewed = []
     for value in table:
         best, taken = value, ranges[value.group]
         if total > 0 and value.noise > LOUD_RANGE_SHARE * total:
             for candidate in candidate_ranges(ranges[value.group], extremes[value.group]):
                 grid = compute_qparams(*candidate, "uint8", symmetric=settings.activations == "symmetric")
-                noise = judge.noise(with_rounded(graph, groups[value.group], grid), SAMPLES)
+                noise = meter.noise(value.group, grid)
                 if noise < BETTER * best.noise:
                     low, high = candidate
                     best, taken = (
@@ -145,38 +162,6 @@ def members_of(plan: TensorPlan) -> dict[str, list[str]]:
     for name in plan.gridded:
         groups.setdefault(plan.shared[name], []).append(name)
     return groups
-
-
-def with_rounded(model: onnx.ModelProto, values: Sequence[str], grid: QParams) -> onnx.ModelProto:
-    """A copy in which every reader of `values` gets them rounded to the grid."""
-    rounded = onnx.ModelProto()
-    rounded.CopyFrom(model)
-    graph = rounded.graph
-    wanted = set(values)
-    for node in graph.node:
-        for position, name in enumerate(node.input):
-            if name in wanted:
-                node.input[position] = f"{name}_rounded"
-    smallest, largest = -float(grid.zero_point), 255 - float(grid.zero_point)
-    constants = {"grid_step": float(grid.scale), "grid_smallest": smallest, "grid_largest": largest}
-    graph.initializer.extend(numpy_helper.from_array(np.asarray(v, np.float32), name) for name, v in constants.items())
-    nodes = [made for value in graph.input if value.name in wanted for made in _rounding(value.name)]
-    for node in graph.node:
-        nodes.append(node)
-        nodes.extend(made for name in node.output if name in wanted for made in _rounding(name))
-    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del graph.node[:]
-    graph.node.extend(kept)
-    return rounded
-
-
-def _rounding(value: str) -> list[onnx.NodeProto]:
-    return [
-        helper.make_node("Div", [value, "grid_step"], [f"{value}_steps"]),
-        helper.make_node("Round", [f"{value}_steps"], [f"{value}_whole"]),
-        helper.make_node("Clip", [f"{value}_whole", "grid_smallest", "grid_largest"], [f"{value}_cut"]),
-        helper.make_node("Mul", [f"{value}_cut", "grid_step"], [f"{value}_rounded"]),
-    ]
 
 
 def _too_loud(share: float, sqnr_db: float, settings: QuantizationSettings) -> bool:

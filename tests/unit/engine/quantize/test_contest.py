@@ -42,13 +42,13 @@ PLACEMENT = place(MODEL, ONNXRUNTIME)
 RANGES = {"x": (0.0, 1.0), "r": (0.0, 4.0), "y": (-4.0, 4.0)}
 GRIDS = {name: compute_qparams(*ends, "uint8", symmetric=False) for name, ends in RANGES.items()}
 LAYERS = find_layers(MODEL.graph, frozenset(PLACEMENT.quantized))
-ENTRY = GRIDS, round_all_to_nearest(LAYERS, GRIDS)
+ENTRY = MODEL, GRIDS, round_all_to_nearest(LAYERS, GRIDS)
 
 
 def winner(*answers: float) -> tuple[str, float | None]:
     contest = Contest(Given(*answers))
     names = [f"number {k}" for k in range(len(answers))]
-    best = contest.best(MODEL, PLACEMENT, dict.fromkeys(names, ENTRY))
+    best = contest.best(PLACEMENT, dict.fromkeys(names, ENTRY))
     assert [each.name for each in contest.judged] == names
     assert [each.sqnr_db for each in contest.judged] == pytest.approx(list(answers), nan_ok=True)
     return best, contest.sqnr_db
@@ -83,16 +83,16 @@ def test_nan_wins_only_when_there_is_nothing_else(answers):
 
 def test_what_is_known_is_not_judged_again():
     contest = Contest(Given(20.0, 19.0, 20.05, 25.0))
-    assert contest.best(MODEL, PLACEMENT, {"a": ENTRY, "b": ENTRY}) == "a"
-    assert contest.best(MODEL, PLACEMENT, {"a": ENTRY, "c": ENTRY}, known=True) == "a"
-    assert contest.best(MODEL, PLACEMENT, {"a": ENTRY, "d": ENTRY}, known=True) == "d"
+    assert contest.best(PLACEMENT, {"a": ENTRY, "b": ENTRY}) == "a"
+    assert contest.best(PLACEMENT, {"a": ENTRY, "c": ENTRY}, known=True) == "a"
+    assert contest.best(PLACEMENT, {"a": ENTRY, "d": ENTRY}, known=True) == "d"
     assert [each.name for each in contest.judged] == ["a", "b", "c", "d"]
     assert contest.sqnr_db == 25.0
 
 
 def test_without_samples_to_judge_on_the_first_one_is_taken_and_the_reason_given():
     contest = Contest(None)
-    assert contest.best(MODEL, PLACEMENT, {"a": ENTRY, "b": ENTRY}) == "a"
+    assert contest.best(PLACEMENT, {"a": ENTRY, "b": ENTRY}) == "a"
     assert [(each.name, each.sqnr_db) for each in contest.judged] == [("a", None)]
     assert "too few samples" in contest.judged[0].reason
 
@@ -101,9 +101,9 @@ def test_candidates_are_judged_by_the_real_kernels():
     """Grids 50 times too wide lose against those that fit."""
     judge = Judge(get_runtime("onnxruntime"), MODEL, samples_for(MODEL, 4), threads=1)
     wide = {name: compute_qparams(50 * low, 50 * high, "uint8", symmetric=False) for name, (low, high) in RANGES.items()}
-    entries = {"wide": (wide, round_all_to_nearest(LAYERS, wide)), "fit": ENTRY}
+    entries = {"wide": (MODEL, wide, round_all_to_nearest(LAYERS, wide)), "fit": ENTRY}
     contest = Contest(judge)
-    assert contest.best(MODEL, PLACEMENT, entries) == "fit"
+    assert contest.best(PLACEMENT, entries) == "fit"
     assert contest.judged[1].sqnr_db > contest.judged[0].sqnr_db + 20
 
 
