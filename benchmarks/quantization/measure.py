@@ -4,8 +4,8 @@
         [--models NAME ...] [--parts files jobs memory] [--seconds 6] [--out DIR]
 
 VENV has what `../shared/bench/requirements.txt` lists; the product needs none of it. Files that DIR already has are not made
-again, so a folder of its own makes a run of its own. With all networks and parts the tables go into README.md beside this
-script, else to stdout. Needs an otherwise idle machine: ratios are taken in turns, seconds are not.
+again, so a folder of its own makes a run of its own. Tables go to stdout; once DIR has those of all parts and networks,
+they also go into README.md beside this script. Needs an otherwise idle machine: ratios are taken in turns, seconds are not.
 """
 
 from __future__ import annotations
@@ -39,18 +39,24 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0, help="timing per file and number of threads")
     parser.add_argument("--out", type=Path, metavar="DIR", help="keeps the files; default: a temporary folder")
     arguments = parser.parse_args()
-    facts = describe(arguments.peers_python)
     chosen = [case for case in CASES if case.name in arguments.models]
+    threads = tuple(dict.fromkeys((1, read_device().cores)))
     with tempfile.TemporaryDirectory(prefix="quantization-") as temporary:
         folder = (arguments.out or Path(temporary)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        sections = [facts, *measure(chosen, arguments.parts, arguments.peers_python, folder, arguments.seconds)]
-    sections.append(f"Load average after: {os.getloadavg()[0]:.1f}.")
-    text = "\n\n".join(sections)
-    if len(chosen) == len(CASES) and set(arguments.parts) == set(PARTS):
-        write_measured(README, text)
-    else:
-        print(text)
+        for part in arguments.parts:
+            facts = describe(arguments.peers_python)
+            sections = measure(part, chosen, arguments.peers_python, folder, threads, arguments.seconds)
+            text = "\n\n".join([*sections, f"{facts} Load average after: {os.getloadavg()[0]:.1f}."])
+            print(text, flush=True)
+            if len(chosen) == len(CASES):
+                kept(folder, part).write_text(text, encoding="utf-8")
+        if all(kept(folder, part).exists() for part in PARTS):
+            write_measured(README, "\n\n".join(kept(folder, part).read_text(encoding="utf-8") for part in PARTS))
+
+
+def kept(folder: Path, part: str) -> Path:
+    return folder / f"measured-{part}.md"
 
 
 def describe(python: Path) -> str:
@@ -59,26 +65,15 @@ def describe(python: Path) -> str:
     return f"{describe_machine()}; {instructions}; {versions}."
 
 
-def measure(chosen: Sequence[Case], parts: Sequence[str], python: Path, folder: Path, seconds: float) -> list[str]:
-    threads = tuple(dict.fromkeys((1, read_device().cores)))
-    sections = []
-    if "files" in parts:
-        found = []
-        for case in chosen:
-            found.append(measure_files(case, python, folder, threads, seconds))
-            print(f"{case.name}: files measured", flush=True)
-        sections += file_sections(found, threads)
-    if "jobs" in parts:
-        timed = []
-        for case in chosen:
-            timed.append(measure_jobs(case, python, folder))
-            print(f"{case.name}: jobs measured", flush=True)
-        sections += ["### Time and memory of the whole job", tables.jobs(timed)]
-    if "memory" in parts:
-        (case,) = (case for case in CASES if case.name == MEMORY_CASE)
-        needed = measure_memory(case, folder, MEMORY_COUNTS)
-        sections += ["### Memory and the number of samples", tables.memory(case.name, needed, case.model.stat().st_size)]
-    return sections
+def measure(part: str, chosen: Sequence[Case], python: Path, folder: Path, threads: Sequence[int], seconds: float) -> list[str]:
+    if part == "files":
+        return file_sections([measure_files(case, python, folder, threads, seconds) for case in chosen], threads)
+    if part == "jobs":
+        timed = [measure_jobs(case, python, folder) for case in chosen]
+        return ["### Time and memory of the whole job", tables.jobs(timed)]
+    (case,) = (case for case in CASES if case.name == MEMORY_CASE)
+    needed = measure_memory(case, folder, MEMORY_COUNTS)
+    return ["### Memory and the number of samples", tables.memory(case.name, needed, case.model.stat().st_size)]
 
 
 def file_sections(found: Sequence[CaseRows], threads: Sequence[int]) -> list[str]:
