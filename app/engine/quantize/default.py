@@ -15,7 +15,7 @@ from app.engine.numerics.affine import QParams
 from app.engine.preprocessing.pipeline import Preprocessing
 from app.engine.quantize.alignment import STRENGTHS, WINS_BY_DB, Aligned, align
 from app.engine.quantize.assembly import Fitted
-from app.engine.quantize.fitting import CLEARLY_DB, Candidate, Contest, Entry, largest_activation_bytes, split_samples
+from app.engine.quantize.fitting import CLEARLY_DB, Candidate, Contest, Entry, affordable_samples, split_samples
 from app.engine.quantize.grids import Range, estimate_ranges, grids_on, signed_values
 from app.engine.quantize.judged import Judge
 from app.engine.quantize.layers import Layer, find_layers
@@ -25,6 +25,7 @@ from app.engine.quantize.placement import ONNXRUNTIME, place, user_choice
 from app.engine.quantize.preparation import pixel_scale
 from app.engine.quantize.recipe import NoiseShare, QuantizationSettings
 from app.engine.quantize.sequential import SequentialBiasCorrection
+from app.engine.quantize.support import multiply_adds_of
 from app.engine.quantize.tensors import TensorPlan, plan_tensors
 from app.engine.quantize.weight_fitting import (
     Integers,
@@ -95,7 +96,7 @@ class _DefaultFit:
         placed = place(prepared, ONNXRUNTIME)
         self._layers: dict[str, Layer] = find_layers(prepared.graph, frozenset(placed.quantized))
         self._kept = user_choice(prepared.graph, settings.keep_float)
-        self._fitting, held_out = split_samples(samples, largest_activation_bytes(prepared))
+        self._fitting, held_out = split_samples(samples, multiply_adds_of(prepared))
         fast = settings.effort == "fast"
         self._judge = Judge(runtime, prepared, held_out, threads) if held_out and not fast else None
         self._contest = Contest(self._judge)
@@ -206,9 +207,13 @@ class _DefaultFit:
             self._runtime, self._graph, layers, integers, rounded, plan, threads=self._threads
         )
         try:
-            return correction.run(np.concatenate(self._fitting), partial(self._on_progress, "biases in sequence"))
-        except WorkbenchError as error:
-            self._contest.judged.append(Candidate("bias in sequence", None, f"a node does not run alone: {error.message}"))
+            return correction.run(
+                np.concatenate(self._fitting[: affordable_samples(self._graph)]),
+                partial(self._on_progress, "biases in sequence"),
+            )
+        except (WorkbenchError, MemoryError) as error:  # shapes computed in the graph add up when samples are joined
+            words = error.message if isinstance(error, WorkbenchError) else "it wants more memory than there is"
+            self._contest.judged.append(Candidate("bias in sequence", None, f"a node does not run alone: {words}"))
             return None
 
     def _quick_integers(

@@ -61,7 +61,7 @@ def fit_dynamic(
     plain.CopyFrom(prepared)
     merge_equal_nodes(plain)
     nearest = quantize_dynamic(plain, settings, keep_float)
-    fitting, held_out = split_samples(samples, activation_bytes=1)
+    fitting, held_out = split_samples(samples, multiply_adds=1)
     if not held_out or settings.effort == "fast":
         reason = "effort fast" if held_out else "too few samples to hold some out"
         return DynamicFit(nearest, plain, None, (Candidate("nearest", None, reason),), "nearest")

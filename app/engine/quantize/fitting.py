@@ -22,7 +22,9 @@ from app.engine.quantize.weight_fitting import Integers
 FITTING_SAMPLES = 32
 HELD_OUT_SAMPLES = 96
 """More than 32 to fit bought nothing (accuracy.md §3.6); many decide, for a few loud samples sway 32 (SqueezeNet: by 2 dB)."""
-MEMORY_BUDGET_BYTES = 300 * 2**20
+MEMORY_BUDGET_BYTES = 400 * 2**20
+FEWEST_HELD_OUT, HELD_OUT_WORK = 12, 40 * 10**9
+"""Multiply-adds of one candidate's judgement."""
 LIVE_COPIES = 5
 """Of the largest activation: input and output, float and quantized, and the patches."""
 CLEARLY_DB = 0.1
@@ -81,13 +83,22 @@ class Contest:
         return sqnr_db
 
 
-def split_samples(samples: Sequence[np.ndarray], activation_bytes: int) -> tuple[Sequence[np.ndarray], Sequence[np.ndarray]]:
-    """(fitting, held out): disjoint; half and half of few samples; nothing held out of fewer than 3."""
+def split_samples(samples: Sequence[np.ndarray], multiply_adds: int) -> tuple[Sequence[np.ndarray], Sequence[np.ndarray]]:
+    """(fitting, held out): disjoint; half and half of few samples; nothing held out of fewer than 3.
+
+    Args:
+        multiply_adds: Of the model for one sample; fewer samples decide on a large one, at least FEWEST_HELD_OUT.
+    """
     if len(samples) < 3:
         return samples, ()
-    affordable = max(2, MEMORY_BUDGET_BYTES // max(1, LIVE_COPIES * activation_bytes))
-    fitting = min(FITTING_SAMPLES, len(samples) // 2 + 1, affordable)
-    return samples[:fitting], samples[fitting : fitting + HELD_OUT_SAMPLES]
+    fitting = min(FITTING_SAMPLES, len(samples) // 2 + 1)
+    held_out = min(HELD_OUT_SAMPLES, max(FEWEST_HELD_OUT, HELD_OUT_WORK // max(1, multiply_adds)))
+    return samples[:fitting], samples[fitting : fitting + held_out]
+
+
+def affordable_samples(prepared: onnx.ModelProto) -> int:
+    """How many samples may go through the graph side by side, node by node."""
+    return max(2, MEMORY_BUDGET_BYTES // max(1, LIVE_COPIES * largest_activation_bytes(prepared)))
 
 
 def largest_activation_bytes(prepared: onnx.ModelProto) -> int:

@@ -21,16 +21,16 @@ import numpy as np
 import onnx
 
 from app.engine.graph.index import GraphIndex
-from app.engine.graph.multiply_adds import known_shapes, node_multiply_adds
 from app.engine.numerics.affine import QParams, compute_qparams
 from app.engine.quantize.grids import Range
 from app.engine.quantize.judged import Judge, Probe, to_db
 from app.engine.quantize.recipe import NoiseShare, QuantizationSettings
 from app.engine.quantize.rounding_switches import feeds_for, with_switches
+from app.engine.quantize.support import multiply_adds_of
 from app.engine.quantize.tensors import TensorPlan
 
 FEWEST_SAMPLES, MOST_SAMPLES = 1, 4
-WORK_BUDGET = 150 * 10**9
+WORK_BUDGET = 120 * 10**9
 """Multiply-adds of the whole table; large models are measured on fewer samples."""
 GROUPS_PER_SESSION = 12
 """A session costs as much to open as running a few images, but its switches cost the fusions around them."""
@@ -60,8 +60,7 @@ class NoiseMeter:
         self._groups = list(self._members)
         self._portion: list[str] = []
         self._probe: Probe | None = None
-        shapes = known_shapes(graph)
-        work = sum(node_multiply_adds(node, shapes) or 0 for node in graph.graph.node) * len(self._groups)
+        work = multiply_adds_of(graph) * len(self._groups)
         self._samples = int(np.clip(WORK_BUDGET // max(work, 1), FEWEST_SAMPLES, MOST_SAMPLES))
 
     def noise(self, group: str, grid: QParams) -> float:

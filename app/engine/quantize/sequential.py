@@ -72,7 +72,10 @@ class SequentialBiasCorrection:
         nodes = NodeRunner(self._runtime, self._model, samples=len(samples) // batch, threads=self._threads)
         exact = {graph_input: samples}
         rounded = {graph_input: self._on_grid(graph_input, samples)}
+        leading = self._nodes_that_lead_to_layers()
         for position, node in enumerate(graph.node):
+            if node.name not in leading:
+                continue
             names = [name for name in node.input if name and name not in self._constants]
             float_outputs = nodes.run(node, exact)
             if node.name in self._layers:
@@ -90,6 +93,16 @@ class SequentialBiasCorrection:
                     rounded.pop(name, None)
             on_layer(position + 1, len(graph.node))
         return self.corrected
+
+    def _nodes_that_lead_to_layers(self) -> set[str]:
+        """The layers and what they read; what decodes the outputs has no bias."""
+        needed: set[str] = set()
+        leading: set[str] = set()
+        for node in reversed(self._model.graph.node):
+            if node.name in self._layers or any(name in needed for name in node.output):
+                leading.add(node.name)
+                needed.update(node.input)
+        return leading
 
     def _layer(self, node: onnx.NodeProto, nodes: NodeRunner, rounded: Mapping[str, np.ndarray], y_f: np.ndarray) -> np.ndarray:
         """Output of the quantized layer with its new bias, before it is rounded."""

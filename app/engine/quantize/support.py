@@ -57,6 +57,12 @@ class GraphFacts:
         return numpy_helper.to_array(self.constants[name]) if name in self.constants else None
 
 
+def multiply_adds_of(model: onnx.ModelProto) -> int:
+    """Of the whole model for one sample, layers of unknown size not counted."""
+    facts = GraphFacts(model)
+    return sum(facts.multiply_adds(node) or 0 for node in model.graph.node)
+
+
 def attributes_of(node: onnx.NodeProto) -> dict[str, object]:
     return {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 from onnx import helper, numpy_helper
 
@@ -141,21 +142,24 @@ def test_too_few_samples_to_choose_take_all_that_was_seen_and_round_to_nearest(n
 def test_a_node_that_cannot_run_alone_costs_only_the_optional_steps(tmp_path):
     """An If reads values around it, so it has no model of its own; the network is quantized all the same."""
     model = tiny_classifier(width=16)
-    scores = model.graph.node[-1]
-    scores.output[0] = "plain"
+    place_of_relu, relu = next((k, node) for k, node in enumerate(model.graph.node) if node.op_type == "Relu")
+    read = relu.output[0]
+    relu.output[0] = "plain"
     branches = [
         helper.make_graph(
             [helper.make_node(op, ["plain"], [f"{op}_out"])], op, [], [helper.make_tensor_value_info(f"{op}_out", 1, None)]
         )
         for op in ("Relu", "Identity")
     ]
-    model.graph.node.extend(
-        [
-            helper.make_node("ReduceMax", ["plain"], ["largest"], keepdims=0, name="largest"),
-            helper.make_node("Less", ["largest", "zero"], ["below"], name="below"),
-            helper.make_node("If", ["below"], ["scores"], then_branch=branches[0], else_branch=branches[1], name="if"),
-        ]
-    )
+    nodes = list(model.graph.node)
+    nodes[place_of_relu + 1 : place_of_relu + 1] = [
+        helper.make_node("ReduceMax", ["plain"], ["largest"], keepdims=0, name="largest"),
+        helper.make_node("Less", ["largest", "zero"], ["below"], name="below"),
+        helper.make_node("If", ["below"], [read], then_branch=branches[0], else_branch=branches[1], name="if"),
+    ]
+    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
     model.graph.initializer.append(numpy_helper.from_array(np.float32(0), "zero"))
     images = smooth_images(12)
     prepared, statistics = calibrated(model, tmp_path, images)
