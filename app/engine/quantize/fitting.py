@@ -20,7 +20,7 @@ from app.engine.quantize.placement import Placement
 from app.engine.quantize.weight_fitting import Integers
 
 FITTING_SAMPLES = 32
-HELD_OUT_SAMPLES = 96
+HELD_OUT_SAMPLES = 64
 """More than 32 to fit bought nothing (accuracy.md §3.6); many decide, for a few loud samples sway 32 (SqueezeNet: by 2 dB)."""
 MEMORY_BUDGET_BYTES = 400 * 2**20
 FEWEST_HELD_OUT, HELD_OUT_WORK = 12, 40 * 10**9

@@ -29,7 +29,7 @@ from app.engine.quantize.rounding_switches import feeds_for, with_switches
 from app.engine.quantize.support import multiply_adds_of
 from app.engine.quantize.tensors import TensorPlan
 
-FEWEST_SAMPLES, MOST_SAMPLES = 1, 4
+FEWEST_SAMPLES, MOST_SAMPLES = 1, 3
 WORK_BUDGET = 120 * 10**9
 """Multiply-adds of the whole table; large models are measured on fewer samples."""
 GROUPS_PER_SESSION = 12

@@ -44,7 +44,7 @@ def test_inspect_finds_the_data_file_beside_a_model(workbench: Workbench, tmp_pa
     assert "tiny.data" in refused.err
 
 
-@pytest.mark.parametrize("preprocessing", ["unit", "auto"])
+@pytest.mark.parametrize("preprocessing", ["unit", pytest.param("auto", marks=pytest.mark.slow)])
 def test_evaluate(workbench: Workbench, model: Path, tmp_path: Path, preprocessing: str) -> None:
     data = tiny_dataset(tmp_path / "data", n=40)
     ran = workbench("evaluate", model, "--dataset", data, "--preprocessing", preprocessing, "--json")

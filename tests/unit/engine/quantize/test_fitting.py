@@ -37,7 +37,7 @@ def calibrated(model, folder, images):
     )
 
 
-@pytest.fixture(scope="module", params=[None, 1], ids=["free batch", "batch 1"])
+@pytest.fixture(scope="module", params=[None, pytest.param(1, marks=pytest.mark.slow)], ids=["free batch", "batch 1"])
 def network(request, tmp_path_factory):
     return calibrated(tiny_classifier(width=16, batch=request.param), tmp_path_factory.mktemp("fit"), smooth_images(64))
 
@@ -126,6 +126,7 @@ def test_integers_survive_the_file(network, tmp_path):
     assert before == after
 
 
+@pytest.mark.slow
 def test_fitting_is_deterministic(network):
     first, again = fitted(network), fitted(network)
     assert again.candidates == first.candidates

@@ -43,6 +43,7 @@ def scores(path: Path) -> np.ndarray:
     return session.run({"image": normalize(PIXELS[24:], UNIT)})[0]
 
 
+@pytest.mark.slow
 def test_a_vision_transformer_in_dynamic_int8(tmp_path, model, pixels):
     context, reported = stage_context(tmp_path / "dynamic")
     result = dynamic.run(dynamic.Spec(model, SETTINGS, "0" * 64, pixels, UNIT), context)
