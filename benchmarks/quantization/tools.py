@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.engine.stages.__main__ import yield_the_cores
 from benchmarks.quantization.cases import DATA, TOOLS, Case
 
 SPEED_SAMPLES = 2
@@ -46,7 +47,7 @@ def make_peer(python: Path, case: Case, peer: str, images: Path, samples: int, f
     """`peers.py` says what it took; that line is kept beside the file."""
     command = [python, "-W", "ignore", TOOLS / "peers.py", case.model, "--dataset", images, "--preprocessing", case.judged_with]
     command += ["--peer", peer, "--calibration-samples", samples, "--out", folder]
-    line = _run(command).strip().splitlines()[-1]
+    line = _run(command, yielding=True).strip().splitlines()[-1]
     (folder / f"{case.name}.{peer}.json").write_text(line + "\n", encoding="utf-8")
     return _peer_file(json.loads(line))
 
@@ -91,8 +92,16 @@ def read_versions(python: Path, packages: Sequence[str]) -> dict[str, str]:
     return versions
 
 
-def _run(command: Sequence[object]) -> str:
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+def _run(command: Sequence[object], *, yielding: bool = False) -> str:
+    """Its stdout. `yielding`: at the priority of our stages, so that whatever else runs slows both alike."""
+    done = subprocess.run(
+        list(map(str, command)),
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=yielding,
+        preexec_fn=yield_the_cores if yielding else None,  # noqa: PLW1509 - this process has one thread
+    )
     if done.returncode:
         raise SystemExit(f"{' '.join(map(str, command))}\nended with {done.returncode}:\n{done.stderr[-2000:]}")
     return done.stdout
