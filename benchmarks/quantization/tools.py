@@ -100,7 +100,7 @@ def _run(command: Sequence[object], *, yielding: bool = False) -> str:
         text=True,
         check=False,
         start_new_session=yielding,
-        preexec_fn=yield_the_cores if yielding else None,  # noqa: PLW1509 - this process has one thread
+        preexec_fn=yield_the_cores if yielding else None,
     )
     if done.returncode:
         raise SystemExit(f"{' '.join(map(str, command))}\nended with {done.returncode}:\n{done.stderr[-2000:]}")
