@@ -14,7 +14,8 @@ import onnxruntime as ort
 from app.engine.calibration.collector import collect_statistics
 from app.engine.calibration.range_estimators import needs_histogram
 from app.engine.numerics.metrics import sqnr_db
-from app.engine.quantize.default import DefaultFit, fit_default, observed_tensors
+from app.engine.quantize.default import DefaultFit, fit_default
+from app.engine.quantize.observation import observed_tensors
 from app.engine.quantize.placement import ONNXRUNTIME, Placement, place
 from app.engine.quantize.preparation import prepare_graph
 from app.engine.quantize.recipe import KernelReport, QuantizationSettings

@@ -11,7 +11,7 @@ from app.engine.calibration.observers import save_statistics
 from app.engine.calibration.range_estimators import needs_histogram
 from app.engine.graph.rewrites import AppliedRewrite
 from app.engine.preprocessing.pipeline import Preprocessing
-from app.engine.quantize.default import choose_samples, observed_tensors
+from app.engine.quantize.observation import choose_samples, observed_tensors
 from app.engine.quantize.placement import ONNXRUNTIME, place
 from app.engine.quantize.preparation import pixel_scale, prepare
 from app.engine.quantize.recipe import QuantizationSettings

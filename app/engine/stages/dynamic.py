@@ -11,12 +11,12 @@ import onnx
 
 from app import __version__
 from app.engine.preprocessing.pipeline import Preprocessing
-from app.engine.quantize.default import choose_samples
 from app.engine.quantize.dynamic_default import DynamicFit, fit_dynamic
 from app.engine.quantize.dynamic_verification import verify_dynamic
 from app.engine.quantize.exclusions import kept_by_request
 from app.engine.quantize.fitting import FITTING_SAMPLES, HELD_OUT_SAMPLES, Candidate
 from app.engine.quantize.layers import find_layers
+from app.engine.quantize.observation import choose_samples
 from app.engine.quantize.portability import Portability, assess
 from app.engine.quantize.preparation import prepare_graph
 from app.engine.quantize.recipe import KernelReport, QuantizationSettings, Recipe

@@ -10,8 +10,9 @@ from app.engine.calibration.collector import collect_statistics
 from app.engine.numerics.metrics import sqnr_db
 from app.engine.quantize.alignment import STRENGTHS, align, channel_factors, find_domains
 from app.engine.quantize.assembly import Fitted, assemble
-from app.engine.quantize.default import fit_default, grids_of, observed_tensors
+from app.engine.quantize.default import fit_default
 from app.engine.quantize.layers import find_layers
+from app.engine.quantize.observation import grids_of, observed_tensors
 from app.engine.quantize.placement import ONNXRUNTIME, place
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.quantize.weight_fitting import correct_by_channel_means

@@ -9,8 +9,8 @@ from onnx import TensorProto
 
 from app.engine.calibration.collector import collect_statistics
 from app.engine.preprocessing.pipeline import Preprocessing
-from app.engine.quantize.default import observed_tensors
 from app.engine.quantize.judged import Judge
+from app.engine.quantize.observation import observed_tensors
 from app.engine.quantize.preparation import prepare_graph
 from app.engine.quantize.recipe import QuantizationSettings
 from app.engine.runtimes import get_runtime

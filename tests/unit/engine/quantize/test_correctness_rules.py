@@ -9,9 +9,9 @@ from onnx import helper, numpy_helper
 
 from app.engine.numerics.affine import dequantize, quantize
 from app.engine.preprocessing.pipeline import Preprocessing, normalize
-from app.engine.quantize.default import exact_pixels
 from app.engine.quantize.fitting import split_samples
 from app.engine.quantize.layers import Layer
+from app.engine.quantize.observation import exact_pixels
 from app.engine.quantize.placement import ONNXRUNTIME, place
 from app.engine.quantize.preparation import prepare_graph
 from app.engine.quantize.tensors import plan_tensors

@@ -12,7 +12,8 @@ from onnx import helper, numpy_helper
 from app.engine.calibration.collector import collect_statistics
 from app.engine.numerics.metrics import sqnr_db
 from app.engine.quantize.assembly import assemble, load_fitted, save_fitted
-from app.engine.quantize.default import fit_default, observed_tensors
+from app.engine.quantize.default import fit_default
+from app.engine.quantize.observation import observed_tensors
 from app.engine.quantize.placement import ONNXRUNTIME, place
 from app.engine.quantize.preparation import prepare_graph
 from app.engine.quantize.recipe import QuantizationSettings

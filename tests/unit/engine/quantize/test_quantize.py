@@ -12,8 +12,8 @@ import pytest
 from app.engine.calibration.collector import collect_statistics
 from app.engine.numerics.metrics import sqnr_db
 from app.engine.quantize.assembly import Fitted, assemble
-from app.engine.quantize.default import choose_samples, grids_of, observed_tensors
 from app.engine.quantize.layers import find_layers
+from app.engine.quantize.observation import choose_samples, grids_of, observed_tensors
 from app.engine.quantize.placement import ONNXRUNTIME, REVERTED, Placement, place
 from app.engine.quantize.preparation import prepare_graph
 from app.engine.quantize.recipe import QuantizationSettings
