@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,7 +68,11 @@ def describe(python: Path) -> str:
 
 def measure(part: str, chosen: Sequence[Case], python: Path, folder: Path, threads: Sequence[int], seconds: float) -> list[str]:
     if part == "files":
-        return file_sections([measure_files(case, python, folder, threads, seconds) for case in chosen], threads)
+        found = []
+        for case in chosen:
+            found.append(measure_files(case, python, folder, threads, seconds))
+            print(f"{case.name}: files judged", file=sys.stderr, flush=True)
+        return file_sections(found, threads)
     if part == "jobs":
         timed = [measure_jobs(case, python, folder) for case in chosen]
         return ["### Time and memory of the whole job", tables.jobs(timed)]
